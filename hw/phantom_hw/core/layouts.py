@@ -1,0 +1,81 @@
+"""What travels on the ports of a Phantom core: the single definition of every payload's fields."""
+
+from __future__ import annotations
+
+from amaranth.lib import data
+from amaranth.utils import bits_for, ceil_log2
+
+from phantom_hw.config import PhantomConfig
+
+__all__ = ["item_layout", "layer_layout", "moving_layout", "result_layout", "stationary_layout"]
+
+
+def moving_layout(config: PhantomConfig) -> data.StructLayout:
+    """One beat of a row on its way to the PEs ``cols`` (a bit each) of ``pe_row``.
+
+    Beat b of a row carries the values of the flat positions b*moving_link onwards (all planes one
+    after another) and the mask bits of output groups b*mask_groups onwards, already aligned to the taps:
+    bit ``mask[g][e][t]`` says whether tap t of output position (b*mask_groups + g)*G + e meets a nonzero.
+    """
+    return data.StructLayout({
+        "pe_row": ceil_log2(config.pe_rows),
+        "cols": config.pe_cols,
+        "last": 1,
+        "mask": data.ArrayLayout(data.ArrayLayout(config.threads, config.group), config.mask_groups),
+        "values": data.ArrayLayout(config.operand_width, config.moving_link),
+    })
+
+
+def item_layout(config: PhantomConfig) -> data.StructLayout:
+    """One item (ARCHITECTURE section 3): up to T stationary values, their mask and where the sums go.
+
+    ``dest`` is the accumulator address of output position 0, ``row_last`` ends the use of the
+    current row, ``tile_last`` ends the PE's share of a tile. Only a tile's end may have an empty mask.
+    """
+    return data.StructLayout({
+        "valid": 1,
+        "row_last": 1,
+        "tile_last": 1,
+        "dest": ceil_log2(config.acc_depth),
+        "mask": config.threads,
+        "values": data.ArrayLayout(config.operand_width, config.threads),
+    })
+
+
+def stationary_layout(config: PhantomConfig) -> data.StructLayout:
+    """One beat of the stationary link: an item for each PE column of ``pe_row`` whose ``valid`` is set."""
+    return data.StructLayout({
+        "pe_row": ceil_log2(config.pe_rows),
+        "items": data.ArrayLayout(item_layout(config), config.pe_cols),
+    })
+
+
+def layer_layout(config: PhantomConfig) -> data.StructLayout:
+    """What stays the same for a layer.
+
+    ``groups`` is ceil(W / G) for rows of W output positions, ``tap_base[t]`` the flat position that tap t
+    reads for output position 0 (its plane and offset), ``outputs`` the accumulator addresses that a
+    tile uses; the ``signed`` bits tell how the operands are extended.
+    """
+    return data.StructLayout({
+        "groups": bits_for(config.max_groups),
+        "outputs": bits_for(config.acc_depth),
+        "moving_signed": 1,
+        "stationary_signed": 1,
+        "tap_base": data.ArrayLayout(ceil_log2(config.row_width), config.threads),
+    })
+
+
+def result_layout(config: PhantomConfig) -> data.StructLayout:
+    """One beat of the encoded results: chunks of up to N accumulators, zeros left out.
+
+    ``nonzero`` tells that ``value`` is the next nonzero of the chunk; ``last`` ends the chunk, whose mask
+    (bit i: position i is nonzero) is then in ``mask``; ``tile_last`` ends the tile.
+    """
+    return data.StructLayout({
+        "value": config.acc_width,
+        "nonzero": 1,
+        "last": 1,
+        "tile_last": 1,
+        "mask": config.chunk,
+    })

@@ -1,0 +1,83 @@
+"""Output encoder: results to the sparse-mask format."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.lib import stream, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from phantom_hw.config import PhantomConfig
+from phantom_hw.core.layouts import result_layout
+
+__all__ = ["OutputEncoder"]
+
+
+class OutputEncoder(wiring.Component):
+    """Drop zeros, collect the mask of each chunk (paper section III-F).
+
+    Nonzero values leave in order; the chunk's last beat carries its mask, so that nothing waits for the end of the
+    chunk. A writer with static slot addresses puts the mask at the head of the slot. Whoever sends values reserves a
+    place in the queue for each: ``SLOTS`` places in all, ``freed`` returns them.
+
+    Members
+    -------
+    valid, last, tile_last : In, 1; value : In
+        The next position's value; ``last`` ends the chunk, ``tile_last`` with it the tile.
+    result : Out, stream of result_layout
+    freed : Out, 0..2
+        Places returned in this cycle: a dropped zero, a beat taken.
+
+    Latency: 1 cycle from value to beat. Throughput: 1 value a cycle in, 1 beat a cycle out.
+    """
+
+    SLOTS = 16
+    LATENCY = 1
+
+    def __init__(self, config: PhantomConfig):
+        self._config = config
+        super().__init__({
+            "valid": In(1),
+            "last": In(1),
+            "tile_last": In(1),
+            "value": In(signed(config.acc_width)),
+            "result": Out(stream.Signature(result_layout(config))),
+            "freed": Out(2),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self._config
+        nonzero, keep = Signal(), Signal()
+        mask, whole = Signal(config.chunk), Signal(config.chunk)
+        index = Signal(ceil_log2(config.chunk))
+        m.d.comb += [
+            nonzero.eq(self.value != 0),
+            keep.eq(self.valid & (nonzero | self.last)),
+            whole.eq(mask | (nonzero << index)),
+        ]
+        with m.If(self.valid):
+            m.d.sync += [mask.eq(Mux(self.last, 0, whole)), index.eq(Mux(self.last, 0, index + 1))]
+
+        queue = Memory(shape=result_layout(config), depth=self.SLOTS, init=[], attrs={"ram_style": "distributed"})
+        m.submodules.queue = queue
+        write, read = queue.write_port(), queue.read_port(domain="comb")
+        back, front = Signal(ceil_log2(self.SLOTS) + 1), Signal(ceil_log2(self.SLOTS) + 1)
+        taken = Signal()
+        m.d.comb += [
+            write.en.eq(keep),
+            write.addr.eq(back),
+            write.data.value.eq(self.value),
+            write.data.nonzero.eq(nonzero),
+            write.data.last.eq(self.last),
+            write.data.tile_last.eq(self.tile_last),
+            write.data.mask.eq(Mux(self.last, whole, 0)),
+            read.addr.eq(front),
+            self.result.payload.eq(read.data),
+            self.result.valid.eq(back != front),
+            taken.eq(self.result.valid & self.result.ready),
+            self.freed.eq((self.valid & ~keep) + taken),
+        ]
+        m.d.sync += [back.eq(back + keep), front.eq(front + taken)]
+        return m

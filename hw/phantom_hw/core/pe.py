@@ -1,0 +1,258 @@
+"""Processing element (PE): one stream of entries, one selector, T threads."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from phantom_hw.config import PhantomConfig
+from phantom_hw.core.items import ItemStore
+from phantom_hw.core.lam import LookaheadMasking
+from phantom_hw.core.layouts import item_layout, layer_layout, moving_layout
+from phantom_hw.core.logic import any_of, one_hot_select
+from phantom_hw.core.mapper import EntryMapper, TapMapper
+from phantom_hw.core.rows import RowValues
+from phantom_hw.core.tds import TopDownSelector
+from phantom_hw.core.thread import Thread
+from phantom_hw.core.window import TILE_BITS, Window, tag_layout
+
+__all__ = ["ProcessingElement"]
+
+
+class ProcessingElement(wiring.Component):
+    """Items and rows in, sums in T accumulator banks (paper sections III-B to III-E).
+
+    Stages: *select* (lookahead masking, window, selector, first half of the mapper), *map* (second half: tap and
+    output position of each thread), *fetch* (row values and item operands), *multiply*, *accumulate*. The
+    later stages never stall.
+
+    An item is scheduled when its row is complete and its tile is the one to be drained next or the one after. Two
+    items at the most (the current and the next) feed the window in a cycle.
+
+    Members
+    -------
+    layer : In, layer_layout
+        Constant while the PE is busy.
+    row_write : In, 1; row_beat : In; row : In, moving_layout
+        A beat of a row for this PE, number ``row_beat`` of its row; only while ``row_ready``.
+    row_ready : Out
+        A row slot is free.
+    item_write : In, 1; item : In, item_layout; item_ready : Out
+        An item for this PE.
+    drain_tile : In
+        Number (modulo 4) of the tile that is drained next or now.
+    tile : Out
+        Number (modulo 4) of the oldest tile the PE is working on; the PE is done with all tiles before.
+    hold : In
+        Select nothing in this cycle: its slot in the pipeline goes to a drain.
+    drain, drain_address : In
+        ``DRAIN_DELAY`` cycles after ``hold``: read and clear an address of all banks.
+    drained : Out, array of T accumulators
+        The values, ``Thread.READ_LATENCY`` cycles later; 0 when nothing is drained.
+    busy : Out
+        Items are in the store or the window.
+    activity : Out, T bits
+        Threads with a product, ``ACTIVITY_DELAY`` cycles after their selection.
+
+    Latency: ``WRITE_LATENCY`` cycles from selection to the sum in the bank.
+    """
+
+    ACTIVITY_DELAY = 1
+    DRAIN_DELAY = 3
+    WRITE_LATENCY = DRAIN_DELAY + Thread.WRITE_LATENCY
+
+    def __init__(self, config: PhantomConfig):
+        self._config = config
+        super().__init__(self.ports(config))
+
+    @classmethod
+    def ports(cls, config: PhantomConfig) -> wiring.Signature:
+        """The signature, for whoever instantiates the PE as a module emitted elsewhere."""
+        return wiring.Signature({
+            "layer": In(layer_layout(config)),
+            "row_write": In(1),
+            "row_beat": In(cls.beat_bits(config)),
+            "row": In(moving_layout(config)),
+            "row_ready": Out(1),
+            "item_write": In(1),
+            "item": In(item_layout(config)),
+            "item_ready": Out(1),
+            "drain_tile": In(TILE_BITS),
+            "tile": Out(TILE_BITS),
+            "hold": In(1),
+            "drain": In(1),
+            "drain_address": In(ceil_log2(config.acc_halves)),
+            "drained": Out(data.ArrayLayout(signed(config.acc_width), config.threads)),
+            "busy": Out(1),
+            "activity": Out(config.threads),
+        })
+
+    @staticmethod
+    def beat_bits(config: PhantomConfig) -> int:
+        """Width of the number of a beat within a row."""
+        return max(LookaheadMasking.beat_bits(config), RowValues.beat_bits(config))
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self._config
+        m.submodules.window = window = Window(config)
+        m.submodules.items = items = ItemStore(config)
+        m.submodules.rows = rows = RowValues(config)
+        m.submodules.lam = lam = LookaheadMasking(config)
+        m.submodules.tds = tds = TopDownSelector(config)
+        m.submodules.entry_mapper = mapper = EntryMapper(config)
+        m.d.comb += [
+            tds.entries.eq(window.entries),
+            mapper.entries.eq(window.entries),
+            mapper.taken.eq(tds.taken),
+            mapper.capacity.eq(tds.capacity),
+            window.taken.eq(tds.taken),
+            window.left.eq(tds.left),
+            window.hold.eq(self.hold),
+        ]
+        oldest = self._schedule(m, window, items, lam)
+        self._load(m, window, items, rows, lam, oldest)
+        self._compute(m, window, items, rows, mapper)
+        return m
+
+    def _schedule(self, m: Module, window: Window, items: ItemStore, lam: LookaheadMasking):
+        """Walk items and groups into the window; the tag of the oldest thing in use."""
+        config = self._config
+        groups = config.window_groups
+        current = Signal(tag_layout(config))  # the item being scheduled; `position` stays 0, `group` is the place
+        group = Signal(ceil_log2(config.max_groups))
+        loaded = Signal.like(current.row)
+        self._loaded = loaded
+
+        head_a, head_b = items.heads
+        row_b, tile_b = Signal.like(current.row), Signal(TILE_BITS)
+        ready_a, ready_b = Signal(), Signal()
+        m.d.comb += [
+            row_b.eq(current.row + head_a.row_last),
+            tile_b.eq(current.tile + head_a.tile_last),
+            # at most two tiles of items beyond a drain that is not finished
+            ready_a.eq(items.waiting[0] & (loaded != current.row) & ~(current.tile - self.drain_tile)[1]),
+            ready_b.eq(ready_a & items.waiting[1] & (loaded != row_b) & ~(tile_b - self.drain_tile)[1]),
+            items.current.eq(current.item),
+        ]
+        rest = Signal(range(config.max_groups + 1))
+        m.d.comb += [
+            rest.eq(self.layer.groups - group),
+            lam.slot_a.eq(current.row), lam.mask_a.eq(head_a.mask), lam.position.eq(group),
+            lam.slot_b.eq(row_b), lam.mask_b.eq(head_b.mask), lam.rest.eq(rest),
+            window.offered.eq(lam.offered),
+        ]
+        # the places offered: to A up to its rest, to B up to its number of groups
+        available = Signal(range(groups + 1))
+        both = Signal(range(2 * config.max_groups + 1))
+        m.d.comb += both.eq(Mux(ready_b, self.layer.groups, 0) + rest)
+        limit = config.refill_groups
+        m.d.comb += available.eq(Mux(ready_a, Mux(both > limit, limit, both), 0))
+        m.d.comb += window.available.eq(available)
+        base = Signal(ceil_log2(config.row_width))
+        step = Signal.like(base)
+        self._group_base = base
+        for i in range(groups):
+            tag = window.offered_tags[i]
+            with m.If(i < rest):
+                m.d.comb += [tag.eq(current), tag.position.eq(base + i * config.group)]
+            with m.Else():
+                m.d.comb += [
+                    tag.item.eq(current.item + 1), tag.row.eq(row_b), tag.tile.eq(tile_b),
+                    tag.position.eq(step + i * config.group),
+                ]
+        # position of B's group 0, were it counted from A's: -rest * G
+        m.d.comb += step.eq(-(rest * config.group))
+
+        consumed = window.consumed
+        over = Signal(signed(len(rest) + 2))
+        m.d.comb += over.eq(consumed - rest)
+        with m.If(consumed < rest):
+            m.d.sync += [group.eq(group + consumed), base.eq(base + consumed * config.group)]
+        with m.Elif(over == self.layer.groups):
+            m.d.sync += [
+                group.eq(0), base.eq(0), current.item.eq(current.item + 2),
+                current.row.eq(row_b + head_b.row_last), current.tile.eq(tile_b + head_b.tile_last),
+            ]
+        with m.Elif(consumed != 0):
+            m.d.sync += [
+                group.eq(over), base.eq(over * config.group), current.item.eq(current.item + 1),
+                current.row.eq(row_b), current.tile.eq(tile_b),
+            ]
+        oldest = Signal(tag_layout(config))
+        m.d.comb += oldest.eq(Mux(window.level != 0, window.tags[0], current))
+        m.d.comb += [items.live.eq(oldest.item), self.tile.eq(oldest.tile), self.busy.eq(~items.empty)]
+        return oldest
+
+    def _load(self, m: Module, window, items: ItemStore, rows: RowValues, lam: LookaheadMasking, oldest):
+        """Take beats of rows and items into their stores."""
+        loaded = self._loaded
+        used = Signal.like(loaded)
+        m.d.comb += [
+            used.eq(loaded - oldest.row),
+            self.row_ready.eq(~used[-1]),
+            rows.write.eq(self.row_write), rows.write_slot.eq(loaded), rows.write_beat.eq(self.row_beat),
+            rows.values.eq(self.row.values),
+            lam.write.eq(self.row_write), lam.write_slot.eq(loaded), lam.write_beat.eq(self.row_beat),
+            lam.write_mask.eq(self.row.mask),
+            items.push.eq(self.item_write), items.item.eq(self.item),
+            self.item_ready.eq(~items.full),
+        ]
+        with m.If(self.row_write & self.row.last):
+            m.d.sync += loaded.eq(loaded + 1)
+
+    def _compute(self, m: Module, window: Window, items: ItemStore, rows: RowValues, mapper: EntryMapper):
+        """The stages behind the selection."""
+        config = self._config
+        size, groups = config.group, config.window_groups
+        m.submodules.tap_mapper = taps = TapMapper(config)
+        tags = Signal.like(window.tags, reset_less=True)
+        m.d.sync += [taps.entries.eq(window.entries), taps.hits.eq(mapper.hits), tags.eq(window.tags)]
+        with m.If(self.hold):
+            m.d.sync += taps.hits.eq(0)
+        m.d.comb += self.activity.eq(taps.valid)
+
+        bits = ceil_log2(config.row_width)
+        for k in range(config.threads):
+            hits = taps.hits[k]
+            # map: the thread's item, row slot and output position
+            tag = Signal(tag_layout(config), name=f"tag{k}")
+            in_group = [hits[g * size:(g + 1) * size].any() for g in range(groups)]
+            m.d.comb += tag.eq(one_hot_select(in_group, [tags[g] for g in range(groups)]))
+            within = Cat(*(any_of([hits[i] for i in range(config.lookahead) if (i % size) >> bit & 1])
+                           for bit in range(ceil_log2(size))))
+            # a power of two needs no adder: the group's first position has zeros there
+            place = (Cat(within, tag.position[len(within):]) if size & (size - 1) == 0 else tag.position + within)
+            tap = Signal(ceil_log2(config.threads), name=f"tap{k}")
+            slot = Signal(ceil_log2(config.row_slots), name=f"slot{k}")
+            item = Signal(ceil_log2(config.item_slots), name=f"item{k}")
+            position = Signal(bits, name=f"position{k}")
+            valid = Signal(name=f"valid{k}")
+            m.d.sync += [
+                tap.eq(taps.tap[k]), slot.eq(tag.row), item.eq(tag.item), position.eq(place),
+                valid.eq(taps.valid[k]),
+            ]
+            # fetch
+            base = Array(self.layer.tap_base[t] for t in range(config.threads))[tap]
+            m.d.comb += [
+                rows.read_slot[k].eq(slot), rows.read_position[k].eq(base + position), items.read_item[k].eq(item),
+            ]
+            tap2, position2, valid2 = (Signal.like(s, name=f"{s.name}_2") for s in (tap, position, valid))
+            m.d.sync += [tap2.eq(tap), position2.eq(position), valid2.eq(valid)]
+            # multiply and accumulate
+            m.submodules[f"thread{k}"] = thread = Thread(config)
+            operands = items.operands[k]
+            output = (operands.dest[:-1] + position2)[:len(operands.dest) - 1]
+            m.d.comb += [
+                thread.valid.eq(valid2),
+                thread.moving.eq(rows.read_values[k]),
+                thread.stationary.eq(Array(operands.values[t] for t in range(config.threads))[tap2]),
+                thread.address.eq(Mux(self.drain, self.drain_address, Cat(output, operands.dest[-1]))),
+                thread.moving_signed.eq(self.layer.moving_signed),
+                thread.stationary_signed.eq(self.layer.stationary_signed),
+                thread.drain.eq(self.drain),
+                self.drained[k].eq(thread.drained),
+            ]
+        return m

@@ -1,0 +1,118 @@
+"""Top-down selector (TDS): which entries of the window the threads work on in this cycle."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import bits_for
+
+from phantom_hw.config import PhantomConfig
+from phantom_hw.core.logic import lookup, popcount
+
+__all__ = ["TopDownSelector"]
+
+
+class TopDownSelector(wiring.Component):
+    """Select the entries that fill T threads, from the top of the window (paper section III-C).
+
+    The selector walks the window with the capacity T. An entry with p set bits fits if p is at most
+    the capacity that is left, and takes p of it. ``out_of_order`` passes over an entry that does not fit,
+    ``in_order`` stops there (the capacity becomes 0, so that nothing below fits either).
+
+    The walk is a chain of functions {0..T} -> {0..T}. It ripples through blocks of ``BLOCK`` entries; a block in
+    the middle also computes where each possible capacity leads, so that the capacity skips over it as a carry
+    does in a carry-select adder.
+
+    Parameters
+    ----------
+    config : PhantomConfig
+        Uses ``threads``, ``lookahead`` and ``tds``.
+
+    Members
+    -------
+    entries : In, array of L_f masks of T bits
+        The window's entries, the oldest first; an absent entry is 0.
+    taken : Out, L_f bits
+        The entries selected now (an empty entry is never selected).
+    left : Out, L_f bits
+        The entries that have something left after this cycle.
+    capacity : Out, array of L_f numbers 0..T
+        What was left of the capacity above each entry: a taken entry starts at thread T - capacity.
+
+    Latency: combinational. Throughput: one selection of up to T products a cycle; at least one entry is taken
+    whenever one is not empty, because the topmost nonempty entry always fits.
+    """
+
+    BLOCK = 4
+    TABLE_THREADS = 4
+    """Up to this many threads a step is a truth table, above it a subtraction."""
+
+    def __init__(self, config: PhantomConfig):
+        self._config = config
+        entries, threads = config.lookahead, config.threads
+        super().__init__({
+            "entries": In(data.ArrayLayout(threads, entries)),
+            "taken": Out(entries),
+            "left": Out(entries),
+            "capacity": Out(data.ArrayLayout(bits_for(threads), entries)),
+        })
+
+    def _step(self, capacity, count):
+        """The capacity left below an entry with ``count`` set bits."""
+        threads = self._config.threads
+        in_order = self._config.tds == "in_order"
+        if threads <= self.TABLE_THREADS:
+            def rest(c: int, p: int) -> int:
+                return c - p if p <= c else (0 if in_order else c)
+            return lookup([capacity, count], rest, len(capacity))
+        return Mux(count <= capacity, (capacity - count)[:len(capacity)], 0 if in_order else capacity)
+
+    def _fits(self, capacity, count):
+        if self._config.threads <= self.TABLE_THREADS:
+            return lookup([capacity, count], lambda c, p: p <= c, 1)
+        return count <= capacity
+
+    def elaborate(self, platform):
+        m = Module()
+        threads, length = self._config.threads, self._config.lookahead
+        width = bits_for(threads)
+
+        counts = [Signal(width, name=f"count{i}") for i in range(length)]
+        for i, count in enumerate(counts):
+            m.d.comb += count.eq(popcount(self.entries[i]))
+
+        blocks = [range(start, min(start + self.BLOCK, length)) for start in range(0, length, self.BLOCK)]
+        into = Signal(width, name="into_block0", init=threads)  # a constant: nothing drives it
+        for number, block in enumerate(blocks):
+            capacity = into
+            for i in block:
+                m.d.comb += self.capacity[i].eq(capacity)
+                fits = Signal(name=f"fits{i}")
+                m.d.comb += [
+                    fits.eq(self._fits(capacity, counts[i])),
+                    self.taken[i].eq(fits & self.entries[i].any()),
+                    self.left[i].eq(~fits),
+                ]
+                below = Signal(width, name=f"below{i}")
+                m.d.comb += below.eq(self._step(capacity, counts[i]))
+                capacity = below
+            if 0 < number < len(blocks) - 1:
+                capacity = self._skip(m, number, into, [counts[i] for i in block])
+            into = capacity
+        return m
+
+    def _skip(self, m: Module, number: int, into, counts):
+        """The capacity below a whole block, computed for each capacity above it and then chosen."""
+        threads = self._config.threads
+        out = Signal(len(into), name=f"into_block{number + 1}")
+        with m.Switch(into):
+            for start in range(threads + 1):
+                capacity = Signal(len(into), name=f"from{start}_block{number}_0", init=start)
+                for step, count in enumerate(counts):
+                    below = Signal(len(into), name=f"from{start}_block{number}_{step + 1}")
+                    m.d.comb += below.eq(self._step(capacity, count))
+                    capacity = below
+                with m.Case(start):
+                    m.d.comb += out.eq(capacity)
+        return out

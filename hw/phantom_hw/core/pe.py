@@ -193,13 +193,15 @@ class ProcessingElement(wiring.Component):
         m.d.comb += [
             used.eq(loaded - oldest.row),
             self.row_ready.eq(~used[-1]),
-            rows.write.eq(self.row_write), rows.write_slot.eq(loaded), rows.write_beat.eq(self.row_beat),
-            rows.values.eq(self.row.values),
-            lam.write.eq(self.row_write), lam.write_slot.eq(loaded), lam.write_beat.eq(self.row_beat),
-            lam.write_mask.eq(self.row.mask),
+            rows.write_slot.eq(loaded), rows.write_beat.eq(self.row_beat), rows.values.eq(self.row.values),
+            lam.write_slot.eq(loaded), lam.write_beat.eq(self.row_beat), lam.write_mask.eq(self.row.mask),
             items.push.eq(self.item_write), items.item.eq(self.item),
             self.item_ready.eq(~items.full),
         ]
+        # a row has as many beats as its values or its masks need: the store that is full ignores the rest
+        for store in (rows, lam):
+            beyond = self.row_beat[len(store.write_beat):].any()
+            m.d.comb += store.write.eq(self.row_write & ~beyond)
         with m.If(self.row_write & self.row.last):
             m.d.sync += loaded.eq(loaded + 1)
 

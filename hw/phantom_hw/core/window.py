@@ -107,12 +107,12 @@ class Window(wiring.Component):
         m.d.comb += staying.eq(self.level - leaving)
         next_words = []
         for s in range(groups):
-            old = Signal(word_bits, name=f"old{s}")
+            old = Signal(word_bits, name=f"kept{s}")
             with m.Switch(leaving):
                 for k in range(groups - s):
                     with m.Case(k):
                         m.d.comb += old.eq(kept[s + k])
-            new = Signal(word_bits, name=f"new{s}")
+            new = Signal(word_bits, name=f"entered{s}")
             with m.Switch(staying):
                 for behind in range(s + 1):
                     with m.Case(behind):

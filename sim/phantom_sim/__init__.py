@@ -1,0 +1,1 @@
+"""Phantom under simulation: Verilated cores, the cycle model, streams to drive them with."""

@@ -1,0 +1,321 @@
+"""A Verilated Phantom core that runs whole layers from NumPy arrays, without Python in its clock cycles."""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import os
+from collections.abc import Callable
+from ctypes import POINTER, byref, c_char_p, c_int32, c_int64, c_uint8, c_uint32, c_void_p
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from amaranth.lib import data
+from numpy.typing import ArrayLike, NDArray
+from phantom_hw.config import PhantomConfig
+from phantom_hw.core.layouts import layer_layout, moving_layout, result_layout, stationary_layout
+
+from phantom_sim.rtl import cached_core_verilog
+from phantom_sim.verilator import build_library, cache_folder
+
+__all__ = ["CoreRun", "CoreSimulator", "SimulationError", "build_core"]
+
+HARNESS = Path(__file__).parent / "harness"
+ACTIVITY = {"none": 0, "total": 1, "trace": 2}
+STALL_LIMIT = 50_000
+CHUNK_CYCLES = 20_000
+RUNNING, DONE, ABANDONED, STALLED, TOO_LONG, NOT_IDLE = range(6)
+
+_instances = itertools.count()
+
+
+class SimulationError(RuntimeError):
+    """A run that cannot go on or does not end; says which stream is stuck at which beat."""
+
+
+class _Geometry(ctypes.Structure):
+    _fields_ = [("pes", c_int64), ("threads", c_int64), ("tile_last_bit", c_int64)]
+
+
+class _Beats(ctypes.Structure):
+    _fields_ = [("words", POINTER(c_uint32)), ("gaps", POINTER(c_uint32)), ("count", c_int64), ("bits", c_int64)]
+
+
+class _Pattern(ctypes.Structure):
+    _fields_ = [("values", POINTER(c_uint8)), ("length", c_int64)]
+
+
+class _RunSpec(ctypes.Structure):
+    _fields_ = [
+        ("layer", POINTER(c_uint32)), ("layer_bits", c_int64), ("moving", _Beats), ("stationary", _Beats),
+        ("result_ready", _Pattern), ("tiles", c_int64), ("max_cycles", c_int64), ("stall_limit", c_int64),
+        ("reset_at", c_int64), ("reset", c_int32), ("activity", c_int32),
+    ]
+
+
+class _State(ctypes.Structure):
+    _fields_ = [
+        ("status", c_int32), ("moving_offers", c_int32), ("stationary_offers", c_int32), ("result_offered", c_int32),
+        ("cycles", c_int64), ("moving_sent", c_int64), ("stationary_sent", c_int64), ("results", c_int64),
+        ("tiles", c_int64),
+    ]
+
+
+@dataclass(frozen=True)
+class CoreRun:
+    """What a run gave.
+
+    Attributes
+    ----------
+    cycles : int
+        Clock cycles from the first one after the layer was accepted to the last tile's last beat, both included.
+    results : uint32[beats, words]
+        Payloads of :func:`~phantom_hw.core.layouts.result_layout`.
+    result_cycles : int64[beats]
+        The cycle in which each result beat was transferred.
+    tiles, moving_sent, stationary_sent : int
+        Tiles completed and beats transferred (all of them, unless the run was abandoned).
+    busy_threads : int64[pes] or None
+        Products of each PE, with ``activity="total"`` or ``"trace"``.
+    activity : uint8[cycles, pes] or None
+        Busy threads of each PE in each cycle, with ``activity="trace"``.
+    completed : bool
+        False if ``reset_at`` ended the run.
+    """
+
+    cycles: int
+    results: NDArray[np.uint32]
+    result_cycles: NDArray[np.int64]
+    tiles: int
+    moving_sent: int
+    stationary_sent: int
+    busy_threads: NDArray[np.int64] | None
+    activity: NDArray[np.uint8] | None
+    completed: bool
+
+
+def build_core(
+    config: PhantomConfig, *, coverage: bool = False, trace: bool = False, folder: Path | None = None
+) -> Path:
+    """Build the Verilated library of a configuration's core, or find it; see :func:`~phantom_sim.verilator.build_library`."""
+    return build_library(
+        cached_core_verilog(config, folder), "phantom_core", HARNESS / "core.cpp", headers=[HARNESS / "streams.h"],
+        coverage=coverage, trace=trace, folder=folder,
+    )
+
+
+class CoreSimulator:
+    """One Phantom core at work, cycle for cycle.
+
+    Use it as a context manager or call :meth:`close`; with ``coverage`` that is when the counts are written.
+
+    Parameters
+    ----------
+    config : PhantomConfig
+    coverage : bool
+        Count toggles, written to ``<cache>/coverage/core-<process>-<instance>.dat`` (``coverage_path``).
+    trace : Path, optional
+        Write a VCD of everything to this file (slow).
+    folder : Path, optional
+        Where Verilated libraries are kept.
+    """
+
+    def __init__(
+        self, config: PhantomConfig, coverage: bool = False, trace: Path | None = None, folder: Path | None = None
+    ):
+        self.config = config
+        self.layouts: dict[str, data.StructLayout] = {
+            "layer": layer_layout(config), "moving": moving_layout(config),
+            "stationary": stationary_layout(config), "result": result_layout(config),
+        }
+        library = build_core(config, coverage=coverage, trace=trace is not None, folder=folder)
+        self.coverage_path: Path | None = None
+        if coverage:
+            place = (folder or cache_folder()) / "coverage"
+            place.mkdir(parents=True, exist_ok=True)
+            self.coverage_path = place / f"core-{os.getpid()}-{next(_instances)}.dat"
+        self._library = _load(library)
+        self._words = {name: self._library.phantom_words(i) for i, name in enumerate(self.layouts)}
+        geometry = _Geometry(config.pes, config.threads, self.layouts["result"]["tile_last"].offset)
+        self._core = self._library.phantom_create(byref(geometry), str(trace).encode() if trace else None)
+
+    def close(self) -> None:
+        """End the simulation and write the coverage counts."""
+        if self._core:
+            path = str(self.coverage_path).encode() if self.coverage_path else None
+            self._library.phantom_destroy(self._core, path)
+            self._core = None
+
+    def __enter__(self) -> CoreSimulator:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_core", None):
+            self.close()
+
+    def run(
+        self,
+        layer: ArrayLike,
+        moving: ArrayLike,
+        stationary: ArrayLike,
+        tiles: int,
+        *,
+        moving_gaps: ArrayLike | None = None,
+        stationary_gaps: ArrayLike | None = None,
+        result_ready: ArrayLike | None = None,
+        max_cycles: int = 1_000_000_000,
+        stall_limit: int = STALL_LIMIT,
+        activity: str = "none",
+        reset: bool = True,
+        reset_at: int | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> CoreRun:
+        """Run one layer.
+
+        Cycle 0 is the clock cycle after the one in which the core accepted the layer. From then on each source
+        offers its beats in order: beat i has ``valid`` low for ``gaps[i]`` cycles from the cycle after beat i-1's
+        transfer (from cycle 0 for i = 0), then high until it is transferred. ``result.ready`` in cycle n is
+        ``result_ready[n % len]``. The run ends with the transfer of the last tile's ``tile_last`` beat.
+
+        Parameters
+        ----------
+        layer : uint32[words]
+            Payload of the layer stream; bit 0 of word 0 is its bit 0.
+        moving, stationary : uint32[beats, words]
+            Payloads of the links.
+        tiles : int
+            Tiles that the streams contain.
+        moving_gaps, stationary_gaps : int[beats], optional
+            Cycles without valid before each beat; 0 by default.
+        result_ready : bool[n], optional
+            Pattern of the result link's ready; always by default.
+        max_cycles, stall_limit : int
+            Longest run; longest time in which no beat moves and no gap passes.
+        activity : str
+            ``"none"``, ``"total"`` or ``"trace"``.
+        reset : bool
+            Reset the core first (2 cycles); otherwise go on from the run before.
+        reset_at : int, optional
+            Reset the core in this cycle, which abandons the run; reset it again before the next one or not.
+        progress : callable, optional
+            Called with (cycles, tiles completed) every 20,000 cycles.
+
+        Raises
+        ------
+        SimulationError
+            If the run does not end, or ends with beats left over; names the stream and the beat.
+        ValueError
+            If an array has the wrong shape, or bits beyond its payload.
+        """
+        if activity not in ACTIVITY:
+            raise ValueError(f"activity must be one of {', '.join(ACTIVITY)}, not {activity!r}")
+        if tiles < 1:
+            raise ValueError(f"tiles must be at least 1, not {tiles!r}")
+        if self._core is None:
+            raise SimulationError("the simulator is closed")
+        layer_words = self._payloads("layer", np.atleast_2d(np.asarray(layer)))
+        if len(layer_words) != 1:
+            raise ValueError(f"layer must be one payload, not {len(layer_words)}")
+        keep: list[NDArray] = [layer_words]  # alive while C++ reads them
+
+        def pointer(array: NDArray, kind: type) -> ctypes._Pointer:
+            keep.append(array)
+            return array.ctypes.data_as(POINTER(kind))
+
+        def beats(name: str, words: ArrayLike, gaps: ArrayLike | None) -> _Beats:
+            array = self._payloads(name, np.asarray(words))
+            spec = _Beats(pointer(array, c_uint32), None, len(array), self.layouts[name].size)
+            if gaps is not None:
+                gap_array = np.ascontiguousarray(gaps, np.uint32)
+                if gap_array.shape != (len(array),):
+                    raise ValueError(f"{name}_gaps must have shape {(len(array),)}, not {gap_array.shape}")
+                spec.gaps = pointer(gap_array, c_uint32)
+            return spec
+
+        pattern = _Pattern(None, 1)
+        if result_ready is not None:
+            ready = np.ascontiguousarray(np.asarray(result_ready, bool), np.uint8)
+            if ready.ndim != 1 or not ready.any():
+                raise ValueError("result_ready must be one-dimensional and not always 0")
+            pattern = _Pattern(pointer(ready, c_uint8), len(ready))
+        spec = _RunSpec(
+            layer_words.ctypes.data_as(POINTER(c_uint32)), self.layouts["layer"].size,
+            beats("moving", moving, moving_gaps), beats("stationary", stationary, stationary_gaps), pattern,
+            tiles, max_cycles, stall_limit, -1 if reset_at is None else reset_at, reset, ACTIVITY[activity],
+        )
+        state = _State()
+        self._library.phantom_start(self._core, byref(spec), byref(state))
+        while state.status == RUNNING:
+            self._library.phantom_advance(self._core, CHUNK_CYCLES, byref(state))
+            if progress is not None:
+                progress(state.cycles, state.tiles)
+        self._check(spec, state)
+        return self._fetch(state, activity)
+
+    def _payloads(self, name: str, words: NDArray) -> NDArray[np.uint32]:
+        """Check an array of payloads."""
+        if words.ndim != 2 or words.shape[1] != self._words[name]:
+            raise ValueError(f"{name} must have shape (beats, {self._words[name]}), not {words.shape}")
+        array = np.ascontiguousarray(words, np.uint32)
+        rest = self.layouts[name].size % 32
+        if rest and (array[:, -1] >> np.uint32(rest)).any():
+            raise ValueError(f"{name} has bits beyond its payload of {self.layouts[name].size} bits")
+        return array
+
+    def _check(self, spec: _RunSpec, state: _State) -> None:
+        """Raise unless the run ended as it should."""
+        left = [
+            f"{name} beat {sent} of {total}"
+            for name, sent, total in (("moving", state.moving_sent, spec.moving.count),
+                                      ("stationary", state.stationary_sent, spec.stationary.count))
+            if sent < total
+        ]
+        if state.status == DONE and left:
+            raise SimulationError(f"all {state.tiles} tiles ended in cycle {state.cycles - 1}, left: {', '.join(left)}")
+        if state.status in (DONE, ABANDONED):
+            return
+        if state.status == NOT_IDLE:
+            raise SimulationError(f"the core did not become idle in {spec.stall_limit} cycles before the run")
+        reason = (f"nothing moved for {spec.stall_limit} cycles" if state.status == STALLED
+                  else f"not finished after {spec.max_cycles} cycles")
+        stuck = "; stuck: " + ", ".join(left) if left else "; all beats were sent"
+        raise SimulationError(
+            f"cycle {state.cycles}: {reason}{stuck}; result beat {state.results}"
+            f"{' waits for ready' if state.result_offered else ''}, {state.tiles} of {spec.tiles} tiles done"
+        )
+
+    def _fetch(self, state: _State, activity: str) -> CoreRun:
+        """Copy what the run recorded."""
+        pes = self.config.pes
+        words = np.empty((state.results, self._words["result"]), np.uint32)
+        cycles = np.empty(state.results, np.int64)
+        totals = np.empty(pes, np.int64) if activity != "none" else None
+        occupancy = np.empty((state.cycles, pes), np.uint8) if activity == "trace" else None
+        arrays = (words, cycles, totals, occupancy)
+        self._library.phantom_fetch(
+            self._core, *(None if array is None else array.ctypes.data_as(c_void_p) for array in arrays)
+        )
+        return CoreRun(
+            state.cycles, words, cycles, state.tiles, state.moving_sent, state.stationary_sent, totals, occupancy,
+            state.status == DONE,
+        )
+
+
+def _load(path: Path) -> ctypes.CDLL:
+    library = ctypes.CDLL(str(path))
+    library.phantom_words.argtypes, library.phantom_words.restype = [c_int32], c_int64
+    library.phantom_create.argtypes, library.phantom_create.restype = [POINTER(_Geometry), c_char_p], c_void_p
+    library.phantom_destroy.argtypes, library.phantom_destroy.restype = [c_void_p, c_char_p], None
+    library.phantom_start.argtypes = [c_void_p, POINTER(_RunSpec), POINTER(_State)]
+    library.phantom_advance.argtypes = [c_void_p, c_int64, POINTER(_State)]
+    library.phantom_fetch.argtypes = [c_void_p] * 5
+    for name in ("phantom_start", "phantom_advance", "phantom_fetch"):
+        getattr(library, name).restype = None
+    return library

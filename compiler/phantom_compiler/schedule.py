@@ -1,0 +1,151 @@
+"""The rows and items of one set of filters, in the order of the links, before the moving operand is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from phantom_hw.config import PhantomConfig
+
+from phantom_compiler.balance import deal_filters, deal_rows
+from phantom_compiler.tiling import Sharing
+
+__all__ = ["Schedule", "deal", "make_schedule"]
+
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Schedule:
+    """Rows and items of a tile whose rows all hold something; tiles of other positions leave some out.
+
+    A *stream* is what PE columns that get the same rows have in common. Rows of different streams at one place of a PE
+    row's list form a unit: they follow each other on the moving link, and their items share stationary beats. A PE gets
+    one row of a unit at most, which keeps both links free of deadlock.
+
+    Parameters
+    ----------
+    filters : int64 array, shape (pe_cols, depth)
+        The filter behind each accumulator stretch of each column, or -1.
+    streams : int
+    stream, pe_row, cols, group, row : int64 arrays, shape (rows,)
+        Rows in the order of the moving link: stream, PE row, PE columns (a bit each), group of the convolution and
+        number within the group.
+    beat_pe_row : int64 array, shape (beats,)
+        PE row of each stationary beat.
+    item_row, item_beat, item_col, item_local, item_filter : int64 arrays, shape (items,)
+        Items in the order of the stationary link.
+    item_row_last : bool array
+    """
+
+    filters: IntArray
+    streams: int
+    stream: IntArray
+    pe_row: IntArray
+    cols: IntArray
+    group: IntArray
+    row: IntArray
+    beat_pe_row: IntArray
+    item_row: IntArray
+    item_beat: IntArray
+    item_col: IntArray
+    item_local: IntArray
+    item_filter: IntArray
+    item_row_last: NDArray[np.bool_]
+
+
+def deal(
+    work: IntArray, groups: int, sharing: Sharing, depth: int, config: PhantomConfig, balance: bool
+) -> list[IntArray]:
+    """The filters of each tile, ``[pe_cols, depth]`` with -1 for none; `work` holds the nonzeros of each filter."""
+    per_group = len(work) // groups
+    if sharing is Sharing.NOTHING:
+        dealt = deal_filters(work.reshape(groups, per_group).sum(axis=1), config.pe_cols, depth // per_group, balance)
+        members = dealt[..., None] * per_group + np.arange(per_group)
+        members[dealt < 0] = -1
+        return list(members.reshape(len(dealt), config.pe_cols, depth))
+    columns = 1 if sharing is Sharing.FILTERS else config.pe_cols
+    tiles = []
+    for group in range(groups):
+        dealt = deal_filters(work[group * per_group:(group + 1) * per_group], columns, depth, balance)
+        dealt = np.where(dealt < 0, -1, dealt + group * per_group)
+        tiles.extend(np.broadcast_to(tile, (config.pe_cols, depth)) for tile in dealt)
+    return tiles
+
+
+def _rank(keys: IntArray) -> IntArray:
+    """How many equal keys precede each element."""
+    order = np.argsort(keys, kind="stable")
+    ordered = keys[order]
+    first = np.r_[True, ordered[1:] != ordered[:-1]] if len(keys) else np.zeros(0, bool)
+    where = np.arange(len(keys))
+    rank = np.empty(len(keys), np.int64)
+    rank[order] = where - np.maximum.accumulate(np.where(first, where, 0))
+    return rank
+
+
+def make_schedule(
+    filters: IntArray, masks: NDArray[Any], groups: int, sharing: Sharing, config: PhantomConfig, balance: bool
+) -> Schedule:
+    """Order the rows and items of the filters of a tile.
+
+    Parameters
+    ----------
+    filters : int64 array, shape (pe_cols, depth)
+    masks : bool array, shape (all filters, rows of a group, T)
+        The nonzeros of the items.
+    groups : int
+    sharing : Sharing
+    config : PhantomConfig
+    balance : bool
+        Deal rows to PE rows by their work, see `deal_rows`.
+    """
+    rows, per_group = masks.shape[1], len(masks) // groups
+    column, local = np.nonzero(filters >= 0)
+    number = filters[column, local]
+    work = masks[number].sum(axis=2)  # [filters of the tile, rows]
+    member, row = np.nonzero(work)
+    column, local, number = column[member], local[member], number[member]
+    work = work[member, row]
+    group = number // per_group
+    stream = np.zeros_like(column) if sharing is Sharing.POSITIONS else column
+    streams = 1 if sharing is Sharing.POSITIONS else config.pe_cols
+
+    # the rows that some item needs, each stream's dealt to PE rows; rank: place in the PE row's list
+    key = (stream * groups + group) * rows + row
+    used, needed = np.unique(key, return_inverse=True)
+    row_stream, row_group, row_number = used // rows // groups, used // rows % groups, used % rows
+    total = np.zeros((len(used), config.pe_cols), np.int64)
+    np.add.at(total, (needed, column), work)
+    pe_row = np.zeros(len(used), np.int64)
+    for s in range(streams):
+        mine = row_stream == s
+        pe_row[mine] = deal_rows(total[mine], config.pe_rows, balance)
+    rank = _rank(row_stream * config.pe_rows + pe_row)
+    unit = rank * config.pe_rows + pe_row
+    order = np.lexsort((row_stream, unit))
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+
+    # items behind each other in the order of their rows, the columns side by side
+    item_row = place[needed]
+    item_order = np.lexsort((local, column, item_row))
+    item_row, column, local, number = (a[item_order] for a in (item_row, column, local, number))
+    within = _rank(item_row * config.pe_cols + column)
+    units = np.unique(unit[order], return_inverse=True)[1]
+    item_unit = units[item_row]
+    lengths = np.zeros(int(units.max(initial=-1)) + 1, np.int64)
+    np.maximum.at(lengths, item_unit, within + 1)
+    starts = np.cumsum(lengths) - lengths
+    beat = starts[item_unit] + within
+    last = np.ones(len(item_row), bool)
+    same = (item_row[1:] == item_row[:-1]) & (column[1:] == column[:-1])
+    last[:-1] = ~same
+    beat_pe_row = np.repeat(np.unique(unit) % config.pe_rows, lengths)
+    return Schedule(
+        filters=filters, streams=streams, stream=row_stream[order], pe_row=pe_row[order],
+        cols=((total[order] > 0) << np.arange(config.pe_cols)).sum(axis=1), group=row_group[order],
+        row=row_number[order], beat_pe_row=beat_pe_row, item_row=item_row, item_beat=beat, item_col=column,
+        item_local=local, item_filter=number, item_row_last=last)

@@ -1,0 +1,202 @@
+"""The search for the tiling of a layer: how long a row, how many filters, which planes, what the PE columns share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from phantom_hw.config import PhantomConfig
+
+from phantom_compiler.geometry import RowGeometry
+from phantom_compiler.problem import Problem
+
+__all__ = ["Sharing", "Tiling", "TilingError", "find_tiling"]
+
+WIDTH_CHOICES = 10  # numbers of stretches tried beyond the fewest that fit a row slot
+TILE_OVERHEAD = 6  # cycles a tile costs beyond its work
+PACKING = 1.08  # cycles over effectual products / threads that a selector needs
+
+
+class TilingError(ValueError):
+    """No tiling of the layer fits the configuration."""
+
+
+class Sharing(Enum):
+    """What the PE columns of a core have in common."""
+
+    POSITIONS = "positions"  #: the same rows, multicast; different filters
+    FILTERS = "filters"  #: the same filters; each column its own rows
+    NOTHING = "nothing"  #: different groups of a grouped convolution
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """A way to cut a layer into tiles.
+
+    Parameters
+    ----------
+    geometry : RowGeometry
+    sharing : Sharing
+    depth : int
+        Filters of one PE column.
+    cycles : float
+        What the search expects the layer to take.
+    """
+
+    geometry: RowGeometry
+    sharing: Sharing
+    depth: int
+    cycles: float = 0.0
+
+    @property
+    def outputs(self) -> int:
+        """Accumulator addresses of a tile."""
+        return self.depth * self.geometry.positions
+
+
+@dataclass(frozen=True)
+class _Statistics:
+    """What the cost of an arrangement of the filters into items depends on, averages over the filters."""
+
+    rows: int
+    items: float  # nonempty items of one filter
+    weights: float  # nonzero weights of one filter
+    moving_density: float
+
+
+def _statistics(problem: Problem, geometry: RowGeometry, threads: int) -> _Statistics:
+    items = geometry.arrange(problem.stationary != 0, threads)
+    return _Statistics(
+        rows=items.shape[1],
+        items=float(items.any(axis=2).sum(axis=1).mean()),
+        weights=float(items.sum(axis=(1, 2)).mean()),
+        moving_density=float(np.count_nonzero(problem.moving)) / problem.moving.size,
+    )
+
+
+def _stretches(problem: Problem, taps: int, parts: int, config: PhantomConfig) -> Iterator[RowGeometry]:
+    """Stretches of output rows whose row fits a row slot and the accumulators."""
+    rows, columns = problem.out_size
+
+    def geometry(width: int, height: int, merged: bool) -> RowGeometry | None:
+        candidate = RowGeometry(problem.stationary.shape[3], problem.stride[1], problem.dilation[1], taps, parts,
+                                width, height, merged)
+        fits = candidate.row_values <= config.row_width and candidate.positions <= config.acc_depth
+        return candidate if fits else None
+
+    for merged in (True, False):
+        if not merged and taps == 1:
+            return
+        found = 0
+        for cuts in range(1, columns + 1):
+            width = -(-columns // cuts)
+            if cuts > 1 and width == -(-columns // (cuts - 1)):
+                continue
+            candidate = geometry(width, 1, merged)
+            if candidate is None:
+                continue
+            yield candidate
+            found += 1
+            if found == WIDTH_CHOICES:
+                break
+        height = 2
+        while height <= rows and (candidate := geometry(columns, height, merged)) is not None:
+            yield candidate
+            height += 1
+
+
+def _arrangements(problem: Problem, threads: int) -> Iterator[tuple[int, int]]:
+    """Taps of a segment and segments of a row; those that use more of the T taps first."""
+    for taps in range(min(threads, problem.stationary.shape[3]), 0, -1):
+        yield taps, threads // taps
+
+
+def _sharings(problem: Problem, config: PhantomConfig) -> Iterator[tuple[Sharing, int, int]]:
+    """Ways to use the PE columns: sharing, filters to deal to columns, filters that go together."""
+    per_group = problem.stationary.shape[0] // problem.groups
+    if problem.groups == 1 or per_group >= config.pe_cols:
+        yield Sharing.POSITIONS, per_group, 1
+    if problem.groups > 1:
+        yield Sharing.NOTHING, problem.groups, per_group
+    yield Sharing.FILTERS, per_group, 1
+
+
+def _depths(members: int, together: int, columns: int, limit: int) -> Iterator[int]:
+    """Filters of a column in a tile that deal evenly."""
+    last = 0
+    for tiles in range(1, members + 1):
+        depth = -(-members // (tiles * columns))
+        if depth != last and depth * together <= limit:
+            yield depth * together
+            last = depth
+        if depth == 1:
+            return
+
+
+def _cost(problem: Problem, config: PhantomConfig, tiling: Tiling, statistics: _Statistics) -> float:
+    """Cycles of the layer: for each tile the slowest of both links, the PEs and the drain."""
+    geometry, depth = tiling.geometry, tiling.depth
+    images, filters = problem.out_shape[:2]
+    rows, columns = problem.out_size
+    blocks = images * -(-rows // geometry.height) * -(-columns // geometry.width)
+    per_group = filters // problem.groups
+    density = statistics.items / statistics.rows  # of items
+    groups = -(-geometry.positions // config.group)
+    beats = max(-(-geometry.row_values // config.moving_link), -(-groups // config.mask_groups))
+    if tiling.sharing is Sharing.POSITIONS:
+        tiles = problem.groups * -(-per_group // (depth * config.pe_cols)) * blocks
+        used = per_group * problem.groups * blocks / tiles  # filters of a tile
+        streams, row_filters = 1.0, used
+        column_rows = float(statistics.rows)
+    elif tiling.sharing is Sharing.NOTHING:
+        together = depth // per_group
+        tiles = -(-problem.groups // (together * config.pe_cols)) * blocks
+        streams = min(config.pe_cols, problem.groups / together)
+        row_filters, column_rows = float(per_group), float(statistics.rows * together)
+    else:
+        slices = problem.groups * -(-per_group // depth)
+        tiles = slices * -(-blocks // config.pe_cols)
+        streams, row_filters = blocks * slices / tiles, min(depth, per_group)
+        column_rows = float(statistics.rows)
+    sent = column_rows * (1 - (1 - min(density, 1.0)) ** row_filters)  # rows that some item uses
+    moving = sent * beats * streams
+    mean = min(row_filters, depth) * density if tiling.sharing is not Sharing.NOTHING else per_group * density
+    spread = 0.85 * np.sqrt(mean * (1 - min(density, 1.0))) if config.pe_cols > 1 else 0.0
+    stationary = column_rows * min(mean + spread, float(depth))
+    items = depth * statistics.items / config.pe_rows
+    work = statistics.weights / max(statistics.items, 1e-9) * statistics.moving_density
+    valid = min(geometry.width, columns) * min(geometry.height, rows)
+    entries = groups / config.refill_groups
+    compute = items * max(work * valid / config.threads * PACKING, entries)
+    outputs = tiling.outputs
+    drain = outputs * config.pe_cols
+    return tiles * (max(moving, stationary, compute + outputs, drain) + TILE_OVERHEAD)
+
+
+def find_tiling(problem: Problem, config: PhantomConfig) -> Tiling:
+    """Return the tiling that the cost estimate likes best.
+
+    Raises
+    ------
+    TilingError
+        If no row of the layer fits a row slot.
+    """
+    best: Tiling | None = None
+    for taps, parts in _arrangements(problem, config.threads):
+        statistics = None
+        for geometry in _stretches(problem, taps, parts, config):
+            statistics = statistics or _statistics(problem, geometry, config.threads)
+            for sharing, members, together in _sharings(problem, config):
+                lanes = 1 if sharing is Sharing.FILTERS else config.pe_cols
+                for depth in _depths(members, together, lanes, config.acc_depth // geometry.positions):
+                    tiling = Tiling(geometry, sharing, depth)
+                    cycles = _cost(problem, config, tiling, statistics)
+                    if best is None or cycles < best.cycles:
+                        best = Tiling(geometry, sharing, depth, float(cycles))
+    if best is None:
+        raise TilingError(
+            f"row_width must hold a row of {problem.stationary.shape[3]} taps at dilation {problem.dilation[1]}, "
+            f"not {config.row_width}")
+    return best

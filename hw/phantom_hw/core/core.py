@@ -74,10 +74,12 @@ class PhantomCore(wiring.Component):
 
         layer = Signal(layer_layout(config))
         m.d.comb += self.layer.ready.eq(self.idle)
+        new_layer = Signal()
+        m.d.sync += new_layer.eq(self.layer.valid & self.layer.ready)
         with m.If(self.layer.valid & self.layer.ready):
             m.d.sync += layer.eq(self.layer.payload)
         for index, pe in enumerate(flat):
-            m.d.comb += [pe.layer.eq(layer), self.activity[index].eq(pe.activity)]
+            m.d.comb += [pe.layer.eq(layer), pe.new_layer.eq(new_layer), self.activity[index].eq(pe.activity)]
 
         row_waiting = self._rows(m, pes)
         item_waiting = self._items(m, pes)
@@ -155,9 +157,10 @@ class PhantomCore(wiring.Component):
                 index = r * config.pe_cols + c
                 m.d.comb += [
                     pe.hold.eq(drain.read[c]), pe.drain.eq(read[c]), pe.drain_address.eq(address),
-                    pe.drain_tile.eq(drain.tile), drain.tiles[index].eq(pe.tile),
+                    pe.drain_tile.eq(drain.tile), drain.done[index].eq(pe.done),
                     reduction.drained[index].eq(pe.drained),
                 ]
+        m.d.comb += reduction.column.eq(delayed(read, Thread.READ_LATENCY, "column"))
         flags = Cat(drain.keep, drain.last, drain.tile_last)
         keep, last, tile_last = delayed(flags, self.result_latency(config), "result_flags")
         m.d.comb += [

@@ -9,7 +9,6 @@ from amaranth.utils import bits_for, ceil_log2
 
 from phantom_hw.config import PhantomConfig
 from phantom_hw.core.encoder import OutputEncoder
-from phantom_hw.core.logic import any_of
 from phantom_hw.core.window import TILE_BITS
 
 __all__ = ["DrainControl", "L2Reduction"]
@@ -26,8 +25,8 @@ class DrainControl(wiring.Component):
     -------
     outputs : In
         Addresses to drain, 1..acc_depth.
-    tiles : In, array of pes tile numbers
-        The oldest tile each PE is working on.
+    done : In, pes bits
+        The PEs that have nothing left to select of the tile ``tile``.
     tile : Out
         The tile drained next or now.
     read : Out, pe_cols bits; address : Out
@@ -48,7 +47,7 @@ class DrainControl(wiring.Component):
         self._config = config
         super().__init__({
             "outputs": In(bits_for(config.acc_depth)),
-            "tiles": In(data.ArrayLayout(TILE_BITS, config.pes)),
+            "done": In(config.pes),
             "tile": Out(TILE_BITS),
             "read": Out(config.pe_cols),
             "address": Out(ceil_log2(config.acc_halves)),
@@ -72,7 +71,6 @@ class DrainControl(wiring.Component):
         room = Signal()
         m.d.comb += room.eq(reserved != OutputEncoder.SLOTS)
         m.d.sync += reserved.eq(reserved + self.keep - self.freed)
-        done = Cat(*(self.tiles[i] != self.tile for i in range(config.pes)))
 
         with m.FSM(init="CLEAR"):
             with m.State("CLEAR"):
@@ -81,9 +79,9 @@ class DrainControl(wiring.Component):
                 with m.If(start == config.acc_halves - 1):
                     m.next = "WAIT"
             with m.State("WAIT"):
-                m.d.comb += self.idle.eq((reserved == 0) & ~done.any())
+                m.d.comb += self.idle.eq((reserved == 0) & ~self.done.any())
                 m.d.sync += [start.eq(0), remaining.eq(self.outputs)]
-                with m.If(done.all()):
+                with m.If(self.done.all()):
                     m.next = "READ"
             with m.State("READ"):
                 final_row, final_column, final_chunk = Signal(), Signal(), Signal()
@@ -113,11 +111,11 @@ class DrainControl(wiring.Component):
 class L2Reduction(wiring.Component):
     """Sum the drained values of all PE rows and threads of a column (level-2 accumulation, paper section III-E).
 
-    Only one column drains at a time and the others give 0, so an OR chooses the column.
-
     Members
     -------
     drained : In, array of pes arrays of T accumulators
+    column : In, pe_cols bits
+        The column (one-hot) whose values are there now.
     total : Out
 
     Latency: ``latency(config)`` cycles. Throughput: 1 sum a cycle.
@@ -130,6 +128,7 @@ class L2Reduction(wiring.Component):
         bank = data.ArrayLayout(signed(config.acc_width), config.threads)
         super().__init__({
             "drained": In(data.ArrayLayout(bank, config.pes)),
+            "column": In(config.pe_cols),
             "total": Out(signed(config.acc_width)),
         })
 
@@ -149,7 +148,7 @@ class L2Reduction(wiring.Component):
             return registers
 
         values = stage([
-            any_of([self.drained[row * config.pe_cols + col][thread].as_unsigned() for col in range(config.pe_cols)])
+            self._choose([self.drained[row * config.pe_cols + col][thread] for col in range(config.pe_cols)])
             for row in range(config.pe_rows) for thread in range(config.threads)
         ], "column")
         level = 0
@@ -161,3 +160,10 @@ class L2Reduction(wiring.Component):
                 values = stage(values, f"level{level}")
         m.d.comb += self.total.eq(values[0])
         return m
+
+    def _choose(self, columns):
+        """One value of those of all columns; the last column needs no comparison."""
+        value = columns[-1]
+        for col, other in enumerate(columns[:-1]):
+            value = Mux(self.column[col], other, value)
+        return value

@@ -10,6 +10,7 @@ from amaranth.utils import ceil_log2
 
 from phantom_hw.config import PhantomConfig
 from phantom_hw.core.layouts import item_layout
+from phantom_hw.core.logic import add_small
 
 __all__ = ["ItemStore", "operand_layout"]
 
@@ -71,16 +72,14 @@ class ItemStore(wiring.Component):
         back = Signal(bits + 1)
         half = Signal()
         push = Signal()
-        used = Signal(bits + 1)
-        ahead = Signal(bits + 1)
+        following = Signal(bits + 1)
         m.d.comb += [
-            used.eq(back - self.live),
-            self.full.eq(used[bits]),
-            self.empty.eq(used == 0),
+            self.full.eq(back ^ self.live == config.item_slots),
+            self.empty.eq(back == self.live),
             push.eq(self.push & ~self.full),
-            ahead.eq(back - self.current),
-            self.waiting[0].eq(ahead != 0),
-            self.waiting[1].eq(ahead[1:].any()),
+            following.eq(add_small(self.current, 1, bits + 1)),
+            self.waiting[0].eq(back != self.current),
+            self.waiting[1].eq(self.waiting[0] & (back != following)),
         ]
         with m.If(push):
             m.d.sync += [back.eq(back + 1), half.eq(half ^ self.item.tile_last)]
@@ -97,7 +96,7 @@ class ItemStore(wiring.Component):
         ]
         for i in range(2):
             read = memory.read_port(domain="comb")
-            m.d.comb += [read.addr.eq(self.current[:bits] + i), self.heads[i].eq(read.data)]
+            m.d.comb += [read.addr.eq(following if i else self.current), self.heads[i].eq(read.data)]
 
         for k in range(config.threads):
             memory = Memory(shape=operand_layout(config), depth=config.item_slots, init=[],

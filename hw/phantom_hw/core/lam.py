@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from phantom_hw.config import PhantomConfig
+from phantom_hw.core.logic import add_small, any_of, more_than
 
 __all__ = ["LookaheadMasking"]
 
@@ -94,7 +95,10 @@ class LookaheadMasking(wiring.Component):
             ]
             read = memory.read_port(domain="comb")
             next_line = Signal(line_bits, name=f"line{bank}")
-            m.d.comb += [next_line.eq(line + (bank < low)), read.addr.eq(Cat(next_line, self.slot_a))]
+            m.d.comb += [
+                next_line.eq(add_small(line, more_than(low, bank), line_bits)),
+                read.addr.eq(Cat(next_line, self.slot_a)),
+            ]
             words.append(read.data)
             if bank < groups and groups > 1:
                 memory = Memory(shape=word, depth=config.row_slots, init=[], attrs={"ram_style": "distributed"})
@@ -106,7 +110,7 @@ class LookaheadMasking(wiring.Component):
                     write_head.data.eq(write.data),
                     head.addr.eq(self.slot_b),
                 ]
-                heads.append(head.data & self.mask_b.replicate(config.group))
+                heads.append(head.data)
 
         # rotate the banks so that A's next group comes first
         rotated = Cat(*words)
@@ -115,13 +119,15 @@ class LookaheadMasking(wiring.Component):
             turned = Signal(len(rotated), name=f"rotated{bit}")
             m.d.comb += turned.eq(Mux(low[bit], Cat(rotated[amount:], rotated[:amount]), rotated))
             rotated = turned
+        # the choice between A and B is made on the few bits of the item masks, not on the groups
+        mask_b = {}
+        for rest in range(1, groups):
+            mask_b[rest] = Signal(config.threads, name=f"mask_b_{rest}")
+            m.d.comb += mask_b[rest].eq(Mux(self.rest == rest, self.mask_b, 0))
         for i in range(groups):
-            own = rotated[i * word:(i + 1) * word] & self.mask_a.replicate(config.group)
-            offer = self.offered[i].as_value()
-            m.d.comb += offer.eq(own)
-            if i:
-                with m.Switch(self.rest):
-                    for rest in range(1, i + 1):
-                        with m.Case(rest):
-                            m.d.comb += offer.eq(heads[i - rest])
+            mask_a = Signal(config.threads, name=f"mask_a_{i}")
+            m.d.comb += mask_a.eq(Mux(more_than(self.rest, i), self.mask_a, 0))
+            parts = [rotated[i * word:(i + 1) * word] & mask_a.replicate(config.group)]
+            parts += [heads[i - rest] & mask_b[rest].replicate(config.group) for rest in range(1, i + 1)]
+            m.d.comb += self.offered[i].as_value().eq(any_of(parts))
         return m

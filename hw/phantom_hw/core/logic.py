@@ -8,7 +8,10 @@ from operator import or_
 
 from amaranth.hdl import Array, Cat, Const, Mux, Value
 
-__all__ = ["any_of", "lookup", "one_hot_select", "popcount"]
+__all__ = ["TABLE_BITS", "add_small", "any_of", "lookup", "more_than", "one_hot_select", "popcount"]
+
+TABLE_BITS = 6
+"""Up to this many input bits a sum or comparison is worth a truth table; wider ones get a carry chain."""
 
 
 def any_of(values: Sequence[Value]) -> Value:
@@ -29,6 +32,23 @@ def lookup(inputs: Sequence[Value], function: Callable[..., int], width: int) ->
             index >>= len(value)
         rows.append(Const(function(*arguments) & ((1 << width) - 1), width))
     return Array(rows)[Cat(*inputs)]
+
+
+def add_small(value: Value, amount: Value | int, width: int) -> Value:
+    """``value + amount`` modulo ``2 ** width``, without a carry chain where the operands are narrow."""
+    if isinstance(amount, int):
+        if len(value) <= TABLE_BITS:
+            return lookup([value], lambda v: v + amount, width)
+    elif len(value) + len(amount) <= TABLE_BITS:
+        return lookup([value, amount], lambda v, a: v + a, width)
+    return (value + amount)[:width]
+
+
+def more_than(value: Value, limit: int) -> Value:
+    """``value > limit`` for a constant limit, without a carry chain where the value is narrow."""
+    if len(value) <= TABLE_BITS:
+        return lookup([value], lambda v: v > limit, 1)
+    return value > limit
 
 
 def one_hot_select(choices: Sequence[Value], values: Sequence[Value]) -> Value:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -11,7 +11,7 @@ from phantom_hw.config import PhantomConfig
 from phantom_hw.core.items import ItemStore
 from phantom_hw.core.lam import LookaheadMasking
 from phantom_hw.core.layouts import item_layout, layer_layout, moving_layout
-from phantom_hw.core.logic import any_of, one_hot_select
+from phantom_hw.core.logic import add_small, any_of, lookup, more_than, one_hot_select
 from phantom_hw.core.mapper import EntryMapper, TapMapper
 from phantom_hw.core.rows import RowValues
 from phantom_hw.core.tds import TopDownSelector
@@ -33,24 +33,25 @@ class ProcessingElement(wiring.Component):
 
     Members
     -------
-    layer : In, layer_layout
-        Constant while the PE is busy.
+    layer : In, layer_layout; new_layer : In, 1
+        Constant while the PE is busy. ``new_layer`` in the first cycle of another layer, before anything is scheduled.
     row_write : In, 1; row_beat : In; row : In, moving_layout
         A beat of a row for this PE, number ``row_beat`` of its row; only while ``row_ready``.
     row_ready : Out
-        A row slot is free.
+        A row slot is free. Slots (of rows and items) become free ``RELEASE_DELAY`` cycles after their last group left the
+        window.
     item_write : In, 1; item : In, item_layout; item_ready : Out
         An item for this PE.
     drain_tile : In
         Number (modulo 4) of the tile that is drained next or now.
-    tile : Out
-        Number (modulo 4) of the oldest tile the PE is working on; the PE is done with all tiles before.
+    done : Out
+        The PE has nothing left to select of the tile ``drain_tile``.
     hold : In
         Select nothing in this cycle: its slot in the pipeline goes to a drain.
     drain, drain_address : In
         ``DRAIN_DELAY`` cycles after ``hold``: read and clear an address of all banks.
     drained : Out, array of T accumulators
-        The values, ``Thread.READ_LATENCY`` cycles later; 0 when nothing is drained.
+        The values, ``Thread.READ_LATENCY`` cycles later.
     busy : Out
         Items are in the store or the window.
     activity : Out, T bits
@@ -60,6 +61,7 @@ class ProcessingElement(wiring.Component):
     """
 
     ACTIVITY_DELAY = 1
+    RELEASE_DELAY = 1
     DRAIN_DELAY = 3
     WRITE_LATENCY = DRAIN_DELAY + Thread.WRITE_LATENCY
 
@@ -72,6 +74,7 @@ class ProcessingElement(wiring.Component):
         """The signature, for whoever instantiates the PE as a module emitted elsewhere."""
         return wiring.Signature({
             "layer": In(layer_layout(config)),
+            "new_layer": In(1),
             "row_write": In(1),
             "row_beat": In(cls.beat_bits(config)),
             "row": In(moving_layout(config)),
@@ -80,7 +83,7 @@ class ProcessingElement(wiring.Component):
             "item": In(item_layout(config)),
             "item_ready": Out(1),
             "drain_tile": In(TILE_BITS),
-            "tile": Out(TILE_BITS),
+            "done": Out(1),
             "hold": In(1),
             "drain": In(1),
             "drain_address": In(ceil_log2(config.acc_halves)),
@@ -112,87 +115,104 @@ class ProcessingElement(wiring.Component):
             window.left.eq(tds.left),
             window.hold.eq(self.hold),
         ]
-        oldest = self._schedule(m, window, items, lam)
-        self._load(m, window, items, rows, lam, oldest)
+        released = self._schedule(m, window, items, lam)
+        self._load(m, window, items, rows, lam, released)
         self._compute(m, window, items, rows, mapper)
         return m
 
     def _schedule(self, m: Module, window: Window, items: ItemStore, lam: LookaheadMasking):
-        """Walk items and groups into the window; the tag of the oldest thing in use."""
+        """Walk items and groups into the window; the tag of the oldest thing that the threads may still read."""
         config = self._config
         groups = config.window_groups
-        current = Signal(tag_layout(config))  # the item being scheduled; `position` stays 0, `group` is the place
-        group = Signal(ceil_log2(config.max_groups))
+        current = Signal(tag_layout(config))  # the group to be offered next
+        tile = Signal(TILE_BITS)
         loaded = Signal.like(current.row)
         self._loaded = loaded
 
+        rest = Signal(range(config.max_groups + 1), init=1)  # groups the current item still has
+        m.d.comb += current.tile.eq(tile)
+
         head_a, head_b = items.heads
-        row_b, tile_b = Signal.like(current.row), Signal(TILE_BITS)
+        row_b, item_b, tile_b = Signal.like(current.row), Signal.like(current.item), Signal(TILE_BITS)
         ready_a, ready_b = Signal(), Signal()
+
+        def open_tile(number):
+            """At most two tiles of items beyond a drain that is not finished."""
+            return lookup([number, self.drain_tile], lambda n, drained: (n - drained) % 4 < 2, 1)
+
         m.d.comb += [
-            row_b.eq(current.row + head_a.row_last),
-            tile_b.eq(current.tile + head_a.tile_last),
-            # at most two tiles of items beyond a drain that is not finished
-            ready_a.eq(items.waiting[0] & (loaded != current.row) & ~(current.tile - self.drain_tile)[1]),
-            ready_b.eq(ready_a & items.waiting[1] & (loaded != row_b) & ~(tile_b - self.drain_tile)[1]),
+            item_b.eq(add_small(current.item, 1, len(item_b))),
+            row_b.eq(add_small(current.row, head_a.row_last, len(row_b))),
+            tile_b.eq(add_small(tile, head_a.tile_last, TILE_BITS)),
+            ready_a.eq(items.waiting[0] & (loaded != current.row) & open_tile(tile)),
+            ready_b.eq(items.waiting[1] & (loaded != row_b) & open_tile(tile_b)),
             items.current.eq(current.item),
-        ]
-        rest = Signal(range(config.max_groups + 1))
-        m.d.comb += [
-            rest.eq(self.layer.groups - group),
-            lam.slot_a.eq(current.row), lam.mask_a.eq(head_a.mask), lam.position.eq(group),
+            lam.slot_a.eq(current.row), lam.mask_a.eq(head_a.mask), lam.position.eq(current.group),
             lam.slot_b.eq(row_b), lam.mask_b.eq(head_b.mask), lam.rest.eq(rest),
             window.offered.eq(lam.offered),
         ]
-        # the places offered: to A up to its rest, to B up to its number of groups
-        available = Signal(range(groups + 1))
-        both = Signal(range(2 * config.max_groups + 1))
-        m.d.comb += both.eq(Mux(ready_b, self.layer.groups, 0) + rest)
-        limit = config.refill_groups
-        m.d.comb += available.eq(Mux(ready_a, Mux(both > limit, limit, both), 0))
-        m.d.comb += window.available.eq(available)
-        base = Signal(ceil_log2(config.row_width))
-        step = Signal.like(base)
-        self._group_base = base
         for i in range(groups):
+            # the places offered: to A up to its rest, to B up to its number of groups
+            of_a, of_b = more_than(rest, i), Const(0)
+            if i:
+                of_b = any_of([(rest == r) & more_than(self.layer.groups, i - r) for r in range(1, i + 1)])
             tag = window.offered_tags[i]
-            with m.If(i < rest):
-                m.d.comb += [tag.eq(current), tag.position.eq(base + i * config.group)]
-            with m.Else():
+            if i < config.refill_groups:
+                m.d.comb += window.available[i].eq(ready_a & (of_a | (ready_b & of_b)))
+            m.d.comb += [tag.eq(current), tag.group.eq(add_small(current.group, i, len(tag.group)))]
+            with m.If(~of_a):
+                low = rest[:ceil_log2(i + 1)]  # rest is at most i here
                 m.d.comb += [
-                    tag.item.eq(current.item + 1), tag.row.eq(row_b), tag.tile.eq(tile_b),
-                    tag.position.eq(step + i * config.group),
+                    tag.item.eq(item_b), tag.row.eq(row_b), tag.tile.eq(tile_b),
+                    tag.group.eq(lookup([low], lambda r, i=i: i - r, len(tag.group))),
                 ]
-        # position of B's group 0, were it counted from A's: -rest * G
-        m.d.comb += step.eq(-(rest * config.group))
 
-        consumed = window.consumed
-        over = Signal(signed(len(rest) + 2))
-        m.d.comb += over.eq(consumed - rest)
-        with m.If(consumed < rest):
-            m.d.sync += [group.eq(group + consumed), base.eq(base + consumed * config.group)]
-        with m.Elif(over == self.layer.groups):
-            m.d.sync += [
-                group.eq(0), base.eq(0), current.item.eq(current.item + 2),
-                current.row.eq(row_b + head_b.row_last), current.tile.eq(tile_b + head_b.tile_last),
-            ]
-        with m.Elif(consumed != 0):
-            m.d.sync += [
-                group.eq(over), base.eq(over * config.group), current.item.eq(current.item + 1),
-                current.row.eq(row_b), current.tile.eq(tile_b),
-            ]
+        # `consumed` comes last in the cycle: where each of its values leads is known before
+        layer_groups = self.layer.groups
+        for consumed in range(1, groups + 1):
+            exactly = window.consumed[consumed - 1]
+            if consumed < groups:
+                exactly = exactly & ~window.consumed[consumed]
+            with m.If(exactly):
+                with m.If(more_than(rest, consumed)):
+                    m.d.sync += [
+                        current.group.eq(add_small(current.group, consumed, len(current.group))),
+                        rest.eq(add_small(rest, -consumed, len(rest))),
+                    ]
+                with m.Else():
+                    into_b = lookup([rest[:ceil_log2(consumed + 1)]], lambda r, c=consumed: c - r, len(rest))
+                    with m.If(into_b == layer_groups):
+                        m.d.sync += [
+                            current.group.eq(0), current.item.eq(add_small(current.item, 2, len(item_b))),
+                            current.row.eq(add_small(row_b, head_b.row_last, len(row_b))),
+                            tile.eq(add_small(tile_b, head_b.tile_last, TILE_BITS)), rest.eq(layer_groups),
+                        ]
+                    with m.Else():
+                        m.d.sync += [
+                            current.group.eq(into_b), current.item.eq(item_b), current.row.eq(row_b),
+                            tile.eq(tile_b), rest.eq(layer_groups - into_b),
+                        ]
+        with m.If(self.new_layer):
+            m.d.sync += rest.eq(layer_groups)
         oldest = Signal(tag_layout(config))
-        m.d.comb += oldest.eq(Mux(window.level != 0, window.tags[0], current))
-        m.d.comb += [items.live.eq(oldest.item), self.tile.eq(oldest.tile), self.busy.eq(~items.empty)]
-        return oldest
+        empty = Signal()
+        m.d.comb += [
+            empty.eq(~window.present[0]),
+            oldest.eq(Mux(empty, current, window.tags[0])),
+            self.done.eq(Mux(empty, tile != self.drain_tile, oldest.tile != self.drain_tile[0])),
+            self.busy.eq(~items.empty),
+        ]
+        # threads read row and item in the fetch stage: what they use is given back one cycle after it left the window
+        released = Signal(tag_layout(config))
+        m.d.sync += released.eq(oldest)
+        m.d.comb += items.live.eq(released.item)
+        return released
 
-    def _load(self, m: Module, window, items: ItemStore, rows: RowValues, lam: LookaheadMasking, oldest):
+    def _load(self, m: Module, window, items: ItemStore, rows: RowValues, lam: LookaheadMasking, released):
         """Take beats of rows and items into their stores."""
         loaded = self._loaded
-        used = Signal.like(loaded)
         m.d.comb += [
-            used.eq(loaded - oldest.row),
-            self.row_ready.eq(~used[-1]),
+            self.row_ready.eq(loaded ^ released.row != self._config.row_slots),
             rows.write_slot.eq(loaded), rows.write_beat.eq(self.row_beat), rows.values.eq(self.row.values),
             lam.write_slot.eq(loaded), lam.write_beat.eq(self.row_beat), lam.write_mask.eq(self.row.mask),
             items.push.eq(self.item_write), items.item.eq(self.item),
@@ -225,8 +245,7 @@ class ProcessingElement(wiring.Component):
             m.d.comb += tag.eq(one_hot_select(in_group, [tags[g] for g in range(groups)]))
             within = Cat(*(any_of([hits[i] for i in range(config.lookahead) if (i % size) >> bit & 1])
                            for bit in range(ceil_log2(size))))
-            # a power of two needs no adder: the group's first position has zeros there
-            place = (Cat(within, tag.position[len(within):]) if size & (size - 1) == 0 else tag.position + within)
+            place = Cat(within, tag.group) if size & (size - 1) == 0 else tag.group * size + within
             tap = Signal(ceil_log2(config.threads), name=f"tap{k}")
             slot = Signal(ceil_log2(config.row_slots), name=f"slot{k}")
             item = Signal(ceil_log2(config.item_slots), name=f"item{k}")

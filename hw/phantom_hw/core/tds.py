@@ -88,11 +88,9 @@ class TopDownSelector(wiring.Component):
             capacity = into
             for i in block:
                 m.d.comb += self.capacity[i].eq(capacity)
-                fits = Signal(name=f"fits{i}")
                 m.d.comb += [
-                    fits.eq(self._fits(capacity, counts[i])),
-                    self.taken[i].eq(fits & self.entries[i].any()),
-                    self.left[i].eq(~fits),
+                    self.taken[i].eq(self._fits(capacity, counts[i]) & (counts[i] != 0)),
+                    self.left[i].eq(~self._fits(capacity, counts[i])),
                 ]
                 below = Signal(width, name=f"below{i}")
                 m.d.comb += below.eq(self._step(capacity, counts[i]))

@@ -16,9 +16,8 @@ __all__ = ["Thread"]
 class Thread(wiring.Component):
     """``bank[address] += moving * stationary``, one product a cycle, any address at any time.
 
-    The bank is a block RAM with one read and one write port. A product whose address was written in the
-    cycle before takes the sum from a forwarding register. A drain reads an address and leaves 0 there; it takes
-    the place of a product.
+    The bank is a block RAM with one read and one write port; the read port forwards what is written in the same cycle.
+    A drain reads an address and leaves 0 there; it takes the place of a product.
 
     Parameters
     ----------
@@ -32,7 +31,7 @@ class Thread(wiring.Component):
     drain : In, 1
         Read and clear ``address`` instead; ``valid`` must be 0.
     drained : Out, signed(acc_width)
-        The value read, ``READ_LATENCY`` cycles after ``drain``; 0 otherwise.
+        The value read, ``READ_LATENCY`` cycles after ``drain``; anything otherwise.
 
     Latency: the bank holds the sum ``WRITE_LATENCY`` cycles after the product's operands; back-to-back
     products to one address are exact. Throughput: 1 a cycle.
@@ -61,7 +60,8 @@ class Thread(wiring.Component):
         bank = Memory(shape=signed(config.acc_width), depth=config.acc_halves, init=[],
                       attrs={"ram_style": "block"})
         m.submodules.bank = bank
-        write, read = bank.write_port(), bank.read_port()
+        write = bank.write_port()
+        read = bank.read_port(transparent_for=(write,))
 
         left, right = Signal(signed(width + 1)), Signal(signed(width + 1))
         m.d.comb += [
@@ -70,26 +70,21 @@ class Thread(wiring.Component):
         ]
         product = Signal(signed(2 * width + 2))
         address = Signal(ceil_log2(config.acc_halves))
-        writing, draining, again = Signal(), Signal(), Signal()
+        writing, draining = Signal(), Signal()
         m.d.comb += read.addr.eq(self.address)
         m.d.sync += [
             product.eq(left * right),
             address.eq(self.address),
             writing.eq(self.valid | self.drain),
             draining.eq(self.drain),
-            again.eq(writing & (address == self.address)),
         ]
         with m.If(~self.valid):
             m.d.sync += product.eq(0)
 
-        total, before, last = (Signal(signed(config.acc_width), name=name) for name in ("total", "before", "last"))
         m.d.comb += [
-            before.eq(Mux(draining, 0, Mux(again, last, read.data))),
-            total.eq(before + product),
             write.en.eq(writing),
             write.addr.eq(address),
-            write.data.eq(total),
-            self.drained.eq(Mux(draining, read.data, 0)),
+            write.data.eq(Mux(draining, 0, read.data) + product),
+            self.drained.eq(read.data),
         ]
-        m.d.sync += last.eq(total)
         return m

@@ -10,21 +10,23 @@ from amaranth.utils import ceil_log2
 from phantom_hw.config import PhantomConfig
 from phantom_hw.core.logic import any_of
 
-__all__ = ["Window", "tag_layout"]
+__all__ = ["TILE_BITS", "Window", "tag_layout"]
 
 TILE_BITS = 2
+"""Tiles are numbered modulo 4: those before the drain, being drained, and two under way differ."""
 
 
 def tag_layout(config: PhantomConfig) -> data.StructLayout:
-    """What a group carries through the window: its item, row and tile, and its first output position.
+    """What a group carries through the window: its item, row and tile, and its number within the item.
 
-    ``item`` and ``row`` count modulo twice the number of slots, so that a full store differs from an empty one.
+    ``item`` and ``row`` count modulo twice the number of slots, so that a full store differs from an empty one. Of the
+    tile only the lowest bit is kept: groups in a window belong to two tiles at the most.
     """
     return data.StructLayout({
         "item": ceil_log2(config.item_slots) + 1,
         "row": ceil_log2(config.row_slots) + 1,
-        "tile": TILE_BITS,
-        "position": ceil_log2(config.row_width),
+        "tile": 1,
+        "group": ceil_log2(config.max_groups),
     })
 
 
@@ -32,9 +34,9 @@ class Window(wiring.Component):
     """Up to L_f / G groups of G entries; groups leave at the head and enter behind the last one.
 
     In a cycle without ``hold``: entries in ``taken`` are cleared; the groups at the head that have nothing
-    ``left`` leave; of the ``available`` groups offered, as many enter as there is room for (with
-    ``skip_empty``, offered groups without a set bit are consumed but do not enter). A group that enters in this
-    cycle is seen by the selector in the next. With ``hold`` nothing changes.
+    ``left`` leave; of the groups ``offered``, as many enter as there is room for (with ``skip_empty``, offered groups
+    without a set bit are consumed but do not enter). A group that enters in this cycle is seen by the selector in the
+    next. With ``hold`` nothing changes. Counts of groups are in unary (bits 0..n-1 set), which needs no arithmetic.
 
     Parameters
     ----------
@@ -46,16 +48,16 @@ class Window(wiring.Component):
     entries : Out, array of L_f masks of T bits
     tags : Out, array of L_f/G tags
         The groups in the window, the oldest first; an absent group is all zeros.
-    level : Out
-        Groups in the window.
+    present : Out, L_f/G bits
+        Groups in the window, in unary.
     taken, left : In, L_f bits
         The selector's answer to ``entries``.
     offered : In, array of L_f/G groups of G masks; ``offered_tags`` their tags
-    available : In
-        How many of them are really offered, at most ``refill``.
+    available : In, L_f/G bits
+        How many of them are really offered, in unary; at most ``refill``.
     hold : In
-    consumed : Out
-        How many of the offered groups leave the stream in this cycle.
+    consumed : Out, L_f/G bits
+        How many of the offered groups leave the stream in this cycle, in unary.
 
     Latency: 1 cycle from offered to entries. Throughput: ``refill`` groups a cycle.
     """
@@ -67,103 +69,87 @@ class Window(wiring.Component):
         super().__init__({
             "entries": Out(data.ArrayLayout(config.threads, config.lookahead)),
             "tags": Out(data.ArrayLayout(tag_layout(config), groups)),
-            "level": Out(range(groups + 1)),
+            "present": Out(groups),
             "taken": In(config.lookahead),
             "left": In(config.lookahead),
             "offered": In(data.ArrayLayout(group, groups)),
             "offered_tags": In(data.ArrayLayout(tag_layout(config), groups)),
-            "available": In(range(groups + 1)),
+            "available": In(groups),
             "hold": In(1),
-            "consumed": Out(range(groups + 1)),
+            "consumed": Out(groups),
         })
 
     def elaborate(self, platform):
         m = Module()
         config = self._config
         groups, size = config.window_groups, config.group
-        count = range(groups + 1)
 
-        leaving = Signal(count)  # groups at the head with nothing left
-        present = [Signal(name=f"present{g}") for g in range(groups)]
-        head_done = 1
+        leaves = [Signal(name=f"leaves{g}") for g in range(groups)]  # unary: the head groups with nothing left
         for g in range(groups):
-            m.d.comb += present[g].eq(self.level > g)
-            done = Signal(name=f"done{g}")
-            m.d.comb += done.eq(head_done & present[g] & ~self.left[g * size:(g + 1) * size].any())
-            head_done = done
-            with m.If(done):
-                m.d.comb += leaving.eq(g + 1)
+            done = self.present[g] & ~self.left[g * size:(g + 1) * size].any()
+            m.d.comb += leaves[g].eq(done & leaves[g - 1] if g else done)
 
-        # one packed word a group: what is left of its entries, and its tag
+        # one packed word a group: what is left of its entries, its tag, and that it is there
         kept = []
         for g in range(groups):
             entries = [Mux(self.taken[i], 0, self.entries[i]) for i in range(g * size, (g + 1) * size)]
-            kept.append(Cat(*entries, self.tags[g]))
-        word_bits = len(kept[0])
-        offered, entering, consumed = self._offer(m, leaving)
+            kept.append(Cat(self.present[g], *entries, self.tags[g]))
+        offered, consume = self._offer(m)
 
-        # old group s + leaving, or offered group s - (level - leaving); absent groups are zeros, so OR merges
-        staying = Signal(count)
-        m.d.comb += staying.eq(self.level - leaving)
-        next_words = []
+        # place s gets old group s + leaving, or else offered group s - staying; absent groups are zeros, so OR merges
+        stays = [Signal(name=f"stays{s}") for s in range(groups)]  # unary: the groups that remain
+        words = []
         for s in range(groups):
-            old = Signal(word_bits, name=f"kept{s}")
-            with m.Switch(leaving):
-                for k in range(groups - s):
-                    with m.Case(k):
-                        m.d.comb += old.eq(kept[s + k])
-            new = Signal(word_bits, name=f"entered{s}")
-            with m.Switch(staying):
-                for behind in range(s + 1):
-                    with m.Case(behind):
-                        m.d.comb += new.eq(offered[s - behind])
-            next_words.append(old | new)
-
+            shifted = []
+            for k in range(groups - s):
+                exactly = (leaves[k - 1] if k else 1) & ~leaves[k]
+                shifted.append(Mux(exactly, kept[s + k], 0))
+            old = Signal(len(kept[0]), name=f"kept{s}")
+            m.d.comb += [old.eq(any_of(shifted)), stays[s].eq(old[0])]
+            words.append(old)
+        for s in range(groups):
+            fresh = []
+            for behind in range(s + 1):
+                exactly = (stays[behind - 1] if behind else 1) & ~stays[behind]
+                fresh.append(Mux(exactly, offered[s - behind], 0))
+            entered = Signal(len(kept[0]), name=f"entered{s}")
+            m.d.comb += entered.eq(any_of(fresh))
+            with m.If(~self.hold):
+                m.d.sync += Cat(
+                    self.present[s], *(self.entries[s * size + e] for e in range(size)), self.tags[s],
+                ).eq(words[s] | entered)
+        room = [~stays[groups - 1 - i] for i in range(groups)]  # unary: free places
         with m.If(~self.hold):
-            m.d.comb += self.consumed.eq(consumed)
-            m.d.sync += self.level.eq(staying + entering)
-            for s in range(groups):
-                m.d.sync += Cat(*(self.entries[s * size + e] for e in range(size)), self.tags[s]).eq(next_words[s])
+            m.d.comb += self.consumed.eq(Cat(*consume(room)))
         return m
 
-    def _offer(self, m: Module, leaving):
-        """The offered groups as packed words (zeros where none enters), how many enter and how many are consumed."""
+    def _offer(self, m: Module):
+        """The words to enter, in order (zeros where there is none), and a function from room to what is consumed."""
         config = self._config
         groups = config.window_groups
-        count = range(groups + 1)
-        room = Signal(count)
-        m.d.comb += room.eq(groups - self.level + leaving)
-        words = [Cat(self.offered[i], self.offered_tags[i]) for i in range(groups)]
-        real = [Signal(name=f"real{i}") for i in range(groups)]
-        for i in range(groups):
-            m.d.comb += real[i].eq(self.available > i)
-        entering, consumed = Signal(count), Signal(count)
-        offered = []
+        words = [Cat(self.available[i], self.offered[i], self.offered_tags[i]) for i in range(groups)]
         if not config.skip_empty:
-            with m.If(self.available > room):
-                m.d.comb += entering.eq(room)
-            with m.Else():
-                m.d.comb += entering.eq(self.available)
-            m.d.comb += consumed.eq(entering)
-            for i in range(groups):
-                # what does not fit falls off the end of the window by itself
-                offered.append(Mux(real[i], words[i], 0))
-            return offered, entering, consumed
+            # what does not fit falls off the end of the window by itself
+            offered = [Mux(self.available[i], words[i], 0) for i in range(groups)]
+            return offered, lambda room: [self.available[i] & room[i] for i in range(groups)]
 
-        # rank[i]: full groups among the first i; group i goes to place rank[i] if that lies within the room
+        # rank: full groups among the first i, in unary; the full group with rank r goes to place r
         full = [Signal(name=f"full{i}") for i in range(groups)]
-        rank = Signal(count, name="rank0")
-        ranks = [rank]
+        rank = [1] + [0] * groups
+        places = [[] for _ in range(groups)]
+        enough = []
         for i in range(groups):
-            m.d.comb += full[i].eq(real[i] & self.offered[i].as_value().any())
-            rank = Signal(count, name=f"rank{i + 1}")
-            m.d.comb += rank.eq(ranks[i] + full[i])
-            ranks.append(rank)
-        for i in range(groups):
-            with m.If(real[i] & (ranks[i + 1] <= room)):
-                m.d.comb += [consumed.eq(i + 1), entering.eq(ranks[i + 1])]
-        for place in range(groups):
-            offered.append(any_of([Mux(full[i] & (ranks[i] == place), words[i], 0) for i in range(place, groups)]))
-        return offered, entering, consumed
+            m.d.comb += full[i].eq(self.available[i] & self.offered[i].as_value().any())
+            for place in range(i + 1):
+                places[place].append(Mux(full[i] & rank[place] & ~rank[place + 1], words[i], 0))
+            above = [Signal(name=f"rank{i}_{place}") for place in range(groups)]
+            m.d.comb += [above[place].eq(Mux(full[i], rank[place], rank[place + 1])) for place in range(groups)]
+            rank = [1, *above]
+            enough.append(above)
+        offered = [any_of(place) for place in places]
 
-
+        def consumed(room):
+            """Group i is consumed if all full groups up to it find room."""
+            return [self.available[i] & ~any_of([count & ~free for count, free in zip(enough[i], room, strict=True)])
+                    for i in range(groups)]
+        return offered, consumed

@@ -1,0 +1,64 @@
+# Everything runs in .venv, which `make setup` makes from pyproject.toml; every target that needs it makes it first.
+
+PYTHON ?= python3
+JOBS ?= 2
+BIN := .venv/bin
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup tools demo test verify prove coverage check clean
+
+help:
+	@echo "make demo       run the pruned networks of the README and print the table"
+	@echo "make test       all fast tests (on $(JOBS) processes; JOBS=n changes that)"
+	@echo "make verify     all tests, the long randomized ones too"
+	@echo "make prove      the formal proofs"
+	@echo "make coverage   toggle coverage of the registers and ports of hw/ under the tests"
+	@echo "make check      ruff and mypy"
+	@echo "make setup      .venv with all Python packages (the other targets do it by themselves)"
+	@echo "make clean      remove build/ and the caches"
+
+# --- environment ----------------------------------------------------------------------------------
+
+# Every missing program is named, with the line that installs it, before anything else happens.
+tools:
+	@missing=0; \
+	need() { echo "missing: $$1; install it with: $$2" >&2; missing=1; }; \
+	if ! command -v $(PYTHON) >/dev/null; then need "python3 3.11 or newer" "apt-get install python3 python3-venv"; \
+	elif ! $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then \
+	  need "python3 3.11 or newer (PYTHON=... names another one)" "apt-get install python3.11 python3.11-venv"; \
+	elif ! $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then need "python3-venv" "apt-get install python3-venv"; fi; \
+	for tool in g++ make perl; do command -v $$tool >/dev/null || need $$tool "apt-get install $$tool"; done; \
+	if [ $$missing = 1 ]; then exit 2; fi
+
+setup: tools $(READY)
+
+$(READY): pyproject.toml | tools
+	@echo "installing the Python packages into .venv"
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fpga,demo,dev]'
+	@touch $@
+
+# --- main jobs ------------------------------------------------------------------------------------
+
+demo: $(READY)
+	@$(BIN)/phantom demo
+
+test: $(READY)
+	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup -m "not verify"
+
+verify: $(READY)
+	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup
+
+prove: $(READY)
+	@$(BIN)/python -m pytest -q tests/formal
+
+coverage: $(READY)
+	@$(BIN)/python -m phantom_sim.coverage
+
+check: $(READY)
+	@$(BIN)/ruff check
+	@$(BIN)/mypy
+
+clean:
+	@rm -rf build .pytest_cache .ruff_cache .mypy_cache .hypothesis

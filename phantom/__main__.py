@@ -1,0 +1,7 @@
+"""``python -m phantom`` is the command ``phantom``."""
+
+import sys
+
+from phantom.cli import main
+
+sys.exit(main())

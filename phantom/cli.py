@@ -1,0 +1,249 @@
+"""The command ``phantom``: a thin layer over the packages, which does the talking and nothing else."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+import tomllib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from phantom_hw.config import PhantomConfig
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from phantom_fpga.process import Progress
+
+__all__ = ["UsageError", "app", "field_meanings", "main"]
+
+USER_ERROR, FAILURE = 2, 1
+
+app = typer.Typer(
+    name="phantom",
+    help="Generate, check and build Phantom, a sparse neural-network accelerator.",
+    epilog="A wrong input gives one line on standard error and exit status 2.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+fpga_app = typer.Typer(help="Bitstreams for FPGA boards.")
+app.add_typer(fpga_app, name="fpga")
+
+Preset = Annotated[str | None, typer.Option("--preset", "-p", metavar="NAME", help="A preset; see `phantom presets`.")]
+ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help="A TOML configuration.")]
+Settings = Annotated[list[str] | None, typer.Option(
+    "--set", "-s", metavar="FIELD=VALUE", help="Change one field; may be repeated.")]
+
+
+class UsageError(ValueError):
+    """Options that do not fit together."""
+
+
+# --- shared -----------------------------------------------------------------------------------------
+
+def _console(stderr: bool = False) -> Console:
+    """A console that does not squeeze tables into 80 columns when the output is a file."""
+    console = Console(stderr=stderr, highlight=False, markup=False)
+    return console if console.is_terminal else Console(stderr=stderr, highlight=False, markup=False, width=160)
+
+
+def _configuration(preset: str | None, file: Path | None, settings: Sequence[str] | None) -> PhantomConfig:
+    """The configuration that the options name."""
+    if (preset is None) == (file is None):
+        raise UsageError("give either --preset NAME or --config FILE")
+    config = PhantomConfig.preset(preset) if preset is not None else PhantomConfig.from_toml(str(file))
+    if not settings:
+        return config
+    values = config.to_dict()
+    for setting in settings:
+        field, equals, value = (part.strip() for part in setting.partition("="))
+        if not equals:
+            raise UsageError(f"--set needs FIELD=VALUE, not {setting!r}")
+        try:
+            values.update({field: tomllib.loads(f"value = {value}")["value"]})
+        except tomllib.TOMLDecodeError:
+            values.update({field: value})  # a string without quotes
+    return PhantomConfig.from_dict(values, "--set")
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """Show what runs: a line that changes in a terminal, one line a stage elsewhere."""
+    console = _console(stderr=True)
+    if console.is_terminal:
+        with console.status("starting") as status:
+            yield lambda stage, text: status.update(f"{stage}: {text}")
+        return
+    seen: set[str] = set()
+
+    def report(stage: str, text: str) -> None:
+        if stage not in seen:
+            seen.add(stage)
+            console.print(stage, style="dim")
+    yield report
+
+
+def field_meanings() -> dict[str, str]:
+    """The meaning of every configuration field, from the documentation of :class:`PhantomConfig`."""
+    section = (inspect.getdoc(PhantomConfig) or "").split("Parameters\n----------\n")[1]
+    meanings: dict[str, str] = {}
+    for names, text in re.findall(r"^(\w[\w, ]*) : \w+\n((?:    .*\n?)+)", section, re.MULTILINE):
+        for name in names.split(", "):
+            meanings[name] = " ".join(text.split()).replace("``", "`")
+    return meanings
+
+
+# --- commands ---------------------------------------------------------------------------------------
+
+@app.command()
+def doctor(
+    extras: Annotated[list[str] | None, typer.Option(
+        "--with", metavar="EXTRA", help="Count the tools of this extra as needed: fpga, demo, dev, train.")] = None,
+) -> None:
+    """Check every tool: version, what it is for, and how to install what is missing."""
+    from phantom import doctor as tools
+
+    wanted = frozenset(extras or ())
+    if unknown := sorted(wanted - set(tools.EXTRAS)):
+        raise UsageError(f"unknown extra {unknown[0]!r}; extras: {', '.join(tools.EXTRAS)}")
+    results = list(tools.checks())
+    table = Table("tool", "version", "for", "needed", "state")
+    for check in results:
+        needed = check.needed_for or "always"
+        if check.needed_for in tools.EXTRAS:
+            needed = f"extra {check.needed_for}" if check.needed_for in wanted else f"optional, extra {needed}"
+        style = "red" if check.fatal(wanted) else "yellow" if check.problem else "green"
+        table.add_row(check.tool, check.version or "-", check.purpose, needed, Text(check.problem or "ok", style))
+    console = _console()
+    console.print(table)
+    for check in results:
+        if check.problem:
+            optional = "" if check.fatal(wanted) else " (optional)"
+            console.print(f"{check.tool} is {check.problem}{optional}: {check.install}")
+    fatal = [check.tool for check in results if check.fatal(wanted)]
+    console.print(f"needed and not usable: {', '.join(fatal)}" if fatal else "everything needed is there")
+    if fatal:
+        raise typer.Exit(FAILURE)
+
+
+@app.command()
+def presets() -> None:
+    """List the presets."""
+    table = Table("preset", "mesh", "PEs a core", "threads", "L_f (G)", "selector", "operands", "accumulators")
+    for name in PhantomConfig.presets():
+        c = PhantomConfig.preset(name)
+        table.add_row(
+            name, f"{c.mesh_rows} x {c.mesh_cols}", f"{c.pe_rows} x {c.pe_cols}", f"{c.cores * c.core_threads}",
+            f"{c.lookahead} ({c.group})", c.tds, f"{c.act_width} x {c.weight_width} bits",
+            f"{c.acc_depth} x {c.acc_width} bits",
+        )
+    _console().print(table)
+
+
+@app.command()
+def config(preset: Preset = None, file: ConfigFile = None, settings: Settings = None) -> None:
+    """Show a configuration: every field, and what follows from it."""
+    chosen = _configuration(preset, file, settings)
+    meanings = field_meanings()
+    console = _console()
+    table = Table("field", "value", "meaning", title=f"configuration {chosen.name}")
+    for field, value in chosen.to_dict().items():
+        table.add_row(field, str(value), meanings[field])
+    console.print(table)
+    derived = Table("derived", "value", "meaning")
+    for name, member in vars(PhantomConfig).items():
+        if isinstance(member, property):
+            derived.add_row(name, str(getattr(chosen, name)), " ".join((member.__doc__ or "").split()))
+    console.print(derived)
+
+
+@app.command()
+def generate(
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the files.")],
+    preset: Preset = None,
+    file: ConfigFile = None,
+    settings: Settings = None,
+) -> None:
+    """Write a Phantom core: Verilog, lint waivers, parameter headers, a FuseSoC description, the configuration."""
+    chosen = _configuration(preset, file, settings)
+    from phantom_hw.generate import generate as write
+
+    paths = write(chosen, output)
+    table = Table("file", "bytes")
+    table.columns[1].justify = "right"
+    for path in paths:
+        table.add_row(str(path), f"{path.stat().st_size:,}")
+    _console().print(table)
+
+
+@app.command()
+def area(
+    preset: Preset = None,
+    file: ConfigFile = None,
+    settings: Settings = None,
+    block: Annotated[list[str] | None, typer.Option(
+        "--block", "-b", metavar="NAME", help="pe or core; may be repeated, all by default.")] = None,
+    place: Annotated[bool, typer.Option(help="Place and route as well, for the clock rate.")] = True,
+    seed: Annotated[list[int] | None, typer.Option(
+        "--seed", metavar="N", help="A seed of the placement; may be repeated, the fastest placement counts.")] = None,
+) -> None:
+    """Measure area and clock rate of a processing element and of a core on an ECP5-85F."""
+    chosen = _configuration(preset, file, settings)
+    from phantom_fpga import area as measurement
+
+    with _progress() as progress:
+        rows = measurement.area(chosen, tuple(block or measurement.BLOCKS), place=place, seeds=tuple(seed or (1,)),
+                                progress=progress)
+    _console().print(measurement.render(rows))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+def demo(context: typer.Context) -> None:
+    """Run pruned networks on golden model, cycle model and RTL, and print the comparison."""
+    import importlib
+
+    run: Callable[[Sequence[str]], int | None] = importlib.import_module("phantom.demo").main
+    raise typer.Exit(run(context.args) or 0)
+
+
+# --- entry ------------------------------------------------------------------------------------------
+
+def _is_ours(error: BaseException) -> bool:
+    """An exception class of this project: its message is made for the user."""
+    return type(error).__module__.split(".")[0].startswith("phantom")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        By default those of the process.
+
+    Returns
+    -------
+    int
+        Exit status: 0, 1 for a failure, 2 for a wrong input.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    try:
+        return app(args=arguments, prog_name="phantom", standalone_mode=False) or 0
+    except typer.TyperException as error:
+        message, status = error.format_message(), USER_ERROR
+    except ModuleNotFoundError as error:
+        if str(error.name).startswith("phantom"):
+            raise
+        message = f"the Python package of {error.name} is missing; `phantom doctor` tells how to install it"
+        status = FAILURE
+    except (ValueError, RuntimeError) as error:
+        if not _is_ours(error):
+            raise
+        message, status = str(error), USER_ERROR if isinstance(error, ValueError) else FAILURE
+    print(f"phantom: error: {' '.join(message.split())}", file=sys.stderr)
+    return status

@@ -1,5 +1,6 @@
 """Generated files: Verilog that three tools accept, headers that agree with the layouts, all files or none."""
 
+import functools
 import json
 import re
 import shutil
@@ -29,16 +30,20 @@ CONFIGS = {**{name: PhantomConfig.preset(name) for name in PhantomConfig.presets
 LONG = {"paper", "tangnano20k", "eight_threads", "wide", "narrow"}
 
 
-@pytest.fixture(scope="module", params=[
+@functools.cache
+def files_of(name: str) -> dict[str, str]:
+    return generate.core_files(CONFIGS[name])
+
+
+@pytest.fixture(params=[
     # one process generates a configuration and runs all tools on it
     pytest.param(name, marks=[pytest.mark.xdist_group(name), *([pytest.mark.verify] if name in LONG else [])])
     for name in CONFIGS
 ])
-def folder(request, tmp_path_factory) -> Path:
+def folder(request, tmp_path) -> Path:
     """A folder with the files of a configuration."""
-    path = tmp_path_factory.mktemp(request.param)
-    generate.generate(CONFIGS[request.param], path)
-    return path
+    generate.write_files(tmp_path, files_of(request.param))
+    return tmp_path
 
 
 def run(*command: str, folder: Path, **environment: str) -> str:
@@ -78,14 +83,14 @@ def test_icarus_elaborates(folder):
 
 
 def test_every_waiver_is_explained():
-    text = generate.core_files(CONFIGS["tiny"])["phantom_core.vlt"]
+    text = files_of("tiny")["phantom_core.vlt"]
     for block in text.split("\n\n")[2:]:
         assert re.fullmatch(r"(// .+\n)+lint_off -rule [A-Z]+ -file \"\*phantom_core\.v\"( -match \".+\")?\n?", block)
     assert "LATCH" not in text and "UNDRIVEN" not in text
 
 
 def test_same_configuration_same_files():
-    assert generate.core_files(CONFIGS["single"]) == generate.core_files(CONFIGS["single"])
+    assert generate.core_files(CONFIGS["single"]) == files_of("single")
 
 
 # --- the rewriting of case statements ---------------------------------------------------------------
@@ -145,7 +150,7 @@ def test_headers_agree_with_the_configuration_and_each_other():
 
 
 def test_port_widths_of_the_verilog_are_those_of_the_header():
-    files = generate.core_files(CONFIGS["tiny"])
+    files = files_of("tiny")
     values = defines(files["phantom_parameters.vh"], "`")
     core = files["phantom_core.v"].split("\nmodule phantom_core(")[1]
     for port in ("layer", "moving", "stationary", "result"):
@@ -154,14 +159,14 @@ def test_port_widths_of_the_verilog_are_those_of_the_header():
 
 
 def test_c_header_compiles(tmp_path):
-    (tmp_path / "phantom_parameters.h").write_text(generate.core_files(CONFIGS["tiny"])["phantom_parameters.h"])
+    (tmp_path / "phantom_parameters.h").write_text(files_of("tiny")["phantom_parameters.h"])
     (tmp_path / "main.c").write_text('#include "phantom_parameters.h"\n#include "phantom_parameters.h"\n'
                                      "int main(void) { return PHANTOM_THREADS; }\n")
     run("g++", "-x", "c", "-Wall", "-Werror", "-fsyntax-only", "main.c", folder=tmp_path, PATH="/usr/bin:/bin")
 
 
 def test_the_configuration_comes_along(tmp_path):
-    (tmp_path / "phantom.toml").write_text(generate.core_files(CONFIGS["single"])["phantom.toml"])
+    (tmp_path / "phantom.toml").write_text(files_of("single")["phantom.toml"])
     assert PhantomConfig.from_toml(tmp_path / "phantom.toml") == CONFIGS["single"]
 
 

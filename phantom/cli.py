@@ -5,22 +5,18 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-import tomllib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from phantom_hw.config import PhantomConfig
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-if TYPE_CHECKING:
-    from phantom_fpga.process import Progress
+from phantom.options import ConfigFile, Preset, Settings, UsageError, configuration, console, progress
 
-__all__ = ["UsageError", "app", "field_meanings", "main"]
+__all__ = ["app", "field_meanings", "main"]
 
 USER_ERROR, FAILURE = 2, 1
 
@@ -33,60 +29,6 @@ app = typer.Typer(
 )
 fpga_app = typer.Typer(help="Bitstreams for FPGA boards.")
 app.add_typer(fpga_app, name="fpga")
-
-Preset = Annotated[str | None, typer.Option("--preset", "-p", metavar="NAME", help="A preset; see `phantom presets`.")]
-ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help="A TOML configuration.")]
-Settings = Annotated[list[str] | None, typer.Option(
-    "--set", "-s", metavar="FIELD=VALUE", help="Change one field; may be repeated.")]
-
-
-class UsageError(ValueError):
-    """Options that do not fit together."""
-
-
-# --- shared -----------------------------------------------------------------------------------------
-
-def _console(stderr: bool = False) -> Console:
-    """A console that does not squeeze tables into 80 columns when the output is a file."""
-    console = Console(stderr=stderr, highlight=False, markup=False)
-    return console if console.is_terminal else Console(stderr=stderr, highlight=False, markup=False, width=160)
-
-
-def _configuration(preset: str | None, file: Path | None, settings: Sequence[str] | None) -> PhantomConfig:
-    """The configuration that the options name."""
-    if (preset is None) == (file is None):
-        raise UsageError("give either --preset NAME or --config FILE")
-    config = PhantomConfig.preset(preset) if preset is not None else PhantomConfig.from_toml(str(file))
-    if not settings:
-        return config
-    values = config.to_dict()
-    for setting in settings:
-        field, equals, value = (part.strip() for part in setting.partition("="))
-        if not equals:
-            raise UsageError(f"--set needs FIELD=VALUE, not {setting!r}")
-        try:
-            values.update({field: tomllib.loads(f"value = {value}")["value"]})
-        except tomllib.TOMLDecodeError:
-            values.update({field: value})  # a string without quotes
-    return PhantomConfig.from_dict(values, "--set")
-
-
-@contextmanager
-def _progress() -> Iterator[Progress]:
-    """Show what runs: a line that changes in a terminal, one line a stage elsewhere."""
-    console = _console(stderr=True)
-    if console.is_terminal:
-        with console.status("starting") as status:
-            yield lambda stage, text: status.update(f"{stage}: {text}")
-        return
-    seen: set[str] = set()
-
-    def report(stage: str, text: str) -> None:
-        if stage not in seen:
-            seen.add(stage)
-            console.print(stage, style="dim")
-    yield report
-
 
 def field_meanings() -> dict[str, str]:
     """The meaning of every configuration field, from the documentation of :class:`PhantomConfig`."""
@@ -119,7 +61,7 @@ def doctor(
             needed = f"extra {check.needed_for}" if check.needed_for in wanted else f"optional, extra {needed}"
         style = "red" if check.fatal(wanted) else "yellow" if check.problem else "green"
         table.add_row(check.tool, check.version or "-", check.purpose, needed, Text(check.problem or "ok", style))
-    console = _console()
+    console = console()
     console.print(table)
     for check in results:
         if check.problem:
@@ -142,15 +84,15 @@ def presets() -> None:
             f"{c.lookahead} ({c.group})", c.tds, f"{c.act_width} x {c.weight_width} bits",
             f"{c.acc_depth} x {c.acc_width} bits",
         )
-    _console().print(table)
+    console().print(table)
 
 
 @app.command()
 def config(preset: Preset = None, file: ConfigFile = None, settings: Settings = None) -> None:
     """Show a configuration: every field, and what follows from it."""
-    chosen = _configuration(preset, file, settings)
+    chosen = configuration(preset, file, settings)
     meanings = field_meanings()
-    console = _console()
+    console = console()
     table = Table("field", "value", "meaning", title=f"configuration {chosen.name}")
     for field, value in chosen.to_dict().items():
         table.add_row(field, str(value), meanings[field])
@@ -170,7 +112,7 @@ def generate(
     settings: Settings = None,
 ) -> None:
     """Write a Phantom core: Verilog, lint waivers, parameter headers, a FuseSoC description, the configuration."""
-    chosen = _configuration(preset, file, settings)
+    chosen = configuration(preset, file, settings)
     from phantom_hw.generate import generate as write
 
     paths = write(chosen, output)
@@ -178,7 +120,7 @@ def generate(
     table.columns[1].justify = "right"
     for path in paths:
         table.add_row(str(path), f"{path.stat().st_size:,}")
-    _console().print(table)
+    console().print(table)
 
 
 @app.command()
@@ -193,13 +135,13 @@ def area(
         "--seed", metavar="N", help="A seed of the placement; may be repeated, the fastest placement counts.")] = None,
 ) -> None:
     """Measure area and clock rate of a processing element and of a core on an ECP5-85F."""
-    chosen = _configuration(preset, file, settings)
+    chosen = configuration(preset, file, settings)
     from phantom_fpga import area as measurement
 
-    with _progress() as progress:
+    with progress() as progress:
         rows = measurement.area(chosen, tuple(block or measurement.BLOCKS), place=place, seeds=tuple(seed or (1,)),
                                 progress=progress)
-    _console().print(measurement.render(rows))
+    console().print(measurement.render(rows))
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})

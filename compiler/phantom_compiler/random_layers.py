@@ -64,10 +64,10 @@ def _activations(rng: Rng, config: PhantomConfig, shape: tuple[int, ...], spec: 
     return _sparse(rng, shape, rng.uniform(*spec.activations), low, high)
 
 
-def _share(rng: Rng, scale: float) -> tuple[int, int]:
-    """Two counts whose product is about `scale`, the first mostly the larger: long sums, few results."""
-    first = max(1, round(float(np.sqrt(scale) * 2 ** rng.uniform(-1, 3))))
-    return first, max(1, round(scale / first))
+def _share(rng: Rng, config: PhantomConfig, scale: float) -> tuple[int, int]:
+    """Channels and filters whose product is about `scale`: mostly long sums and few results."""
+    filters = min(_draw(rng, (1, 4 * config.pe_cols)), max(1, round(scale)))
+    return max(1, round(scale / filters)), filters
 
 
 def _input_size(spec: _Shape, size: tuple[int, int], padding: tuple[int, ...]) -> tuple[int, int]:
@@ -81,7 +81,7 @@ def _conv(rng: Rng, config: PhantomConfig, spec: _Shape, scale: float, grouping:
     size = _draw(rng, spec.size[0]), _draw(rng, spec.size[1])
     reach = [(k - 1) * d for k, d in zip(spec.kernel, spec.dilation, strict=True)]
     padding = tuple(_draw(rng, (0, reach[i % 2])) for i in range(4))
-    channels, filters = _share(rng, scale)
+    channels, filters = _share(rng, config, scale)
     groups = 1
     if grouping == "depthwise":
         groups, channels, filters = max(1, round(scale)), 1, _draw(rng, (1, 2))
@@ -111,7 +111,7 @@ def _transposed(rng: Rng, config: PhantomConfig, spec: _Shape, scale: float) -> 
     stride = _draw(rng, (1, 3)), _draw(rng, (1, 3))
     kernel = _draw(rng, (2, 4)), _draw(rng, (2, 4))
     groups = _draw(rng, (1, 2))
-    channels, filters = _share(rng, scale / groups)
+    channels, filters = _share(rng, config, scale / groups)
     signed = bool(rng.integers(2))
     weights = _weights(rng, config, (groups * channels, filters, *kernel), spec)
     activations = _activations(
@@ -126,7 +126,9 @@ def _fully_connected(
     rng: Rng, config: PhantomConfig, spec: _Shape, scale: float, batch: tuple[int, int] = (1, 2)
 ) -> tuple[Layer, IntArray]:
     images = _draw(rng, batch)
-    neurons, inputs = sorted(_share(rng, 25 * scale / images))
+    inputs, neurons = _share(rng, config, 25 * scale / images)
+    if rng.integers(2):
+        inputs, neurons = sorted((inputs, neurons))[::-1]
     signed = bool(rng.integers(2))
     return (FullyConnected(_weights(rng, config, (neurons, inputs), spec), act_signed=signed),
             _activations(rng, config, (images, inputs), spec, signed))

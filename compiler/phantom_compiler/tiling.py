@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
@@ -11,12 +11,13 @@ from phantom_hw.config import PhantomConfig
 
 from phantom_compiler.geometry import RowGeometry
 from phantom_compiler.problem import Problem
+from phantom_compiler.selector import cycles_per_item
 
-__all__ = ["Sharing", "Tiling", "TilingError", "find_tiling"]
+__all__ = ["Sharing", "Tiling", "TilingError", "find_tiling", "tilings"]
 
 WIDTH_CHOICES = 10  # numbers of stretches tried beyond the fewest that fit a row slot
+CONTENTION = 4  # fitted to core simulations of VGG16 layers, which it meets within 5 %
 TILE_OVERHEAD = 6  # cycles a tile costs beyond its work
-PACKING = 1.08  # cycles over effectual products / threads that a selector needs
 
 
 class TilingError(ValueError):
@@ -62,18 +63,7 @@ class _Statistics:
 
     rows: int
     items: float  # nonempty items of one filter
-    weights: float  # nonzero weights of one filter
-    moving_density: float
-
-
-def _statistics(problem: Problem, geometry: RowGeometry, threads: int) -> _Statistics:
-    items = geometry.arrange(problem.stationary != 0, threads)
-    return _Statistics(
-        rows=items.shape[1],
-        items=float(items.any(axis=2).sum(axis=1).mean()),
-        weights=float(items.sum(axis=(1, 2)).mean()),
-        moving_density=float(np.count_nonzero(problem.moving)) / problem.moving.size,
-    )
+    item_cycles: float  # that a PE works on an item
 
 
 def _stretches(problem: Problem, taps: int, parts: int, config: PhantomConfig) -> Iterator[RowGeometry]:
@@ -108,9 +98,12 @@ def _stretches(problem: Problem, taps: int, parts: int, config: PhantomConfig) -
 
 
 def _arrangements(problem: Problem, threads: int) -> Iterator[tuple[int, int]]:
-    """Taps of a segment and segments of a row; those that use more of the T taps first."""
-    for taps in range(min(threads, problem.stationary.shape[3]), 0, -1):
-        yield taps, threads // taps
+    """Taps of a segment and segments of a row; fewer than fit T leave room for longer rows."""
+    _, channels, height, width = problem.stationary.shape
+    for taps in range(min(threads, width), 0, -1):
+        segments = channels * height * -(-width // taps)
+        for parts in range(min(threads // taps, segments), 0, -1):
+            yield taps, parts
 
 
 def _sharings(problem: Problem, config: PhantomConfig) -> Iterator[tuple[Sharing, int, int]]:
@@ -133,6 +126,11 @@ def _depths(members: int, together: int, columns: int, limit: int) -> Iterator[i
             last = depth
         if depth == 1:
             return
+
+
+def _together(*cycles: float) -> float:
+    """What several things take that wait for each other now and then: a little more than the longest of them."""
+    return float(sum(c**CONTENTION for c in cycles) ** (1 / CONTENTION))
 
 
 def _cost(problem: Problem, config: PhantomConfig, tiling: Tiling, statistics: _Statistics) -> float:
@@ -166,13 +164,12 @@ def _cost(problem: Problem, config: PhantomConfig, tiling: Tiling, statistics: _
     spread = 0.85 * np.sqrt(mean * (1 - min(density, 1.0))) if config.pe_cols > 1 else 0.0
     stationary = column_rows * min(mean + spread, float(depth))
     items = depth * statistics.items / config.pe_rows
-    work = statistics.weights / max(statistics.items, 1e-9) * statistics.moving_density
-    valid = min(geometry.width, columns) * min(geometry.height, rows)
-    entries = groups / config.refill_groups
-    compute = items * max(work * valid / config.threads * PACKING, entries)
+    compute = items * statistics.item_cycles
     outputs = tiling.outputs
     drain = outputs * config.pe_cols
-    return tiles * (max(moving, stationary, compute + outputs, drain) + TILE_OVERHEAD)
+    # the first tile's work and the last one's drain overlap with nothing
+    work_cycles = _together(moving, stationary, compute + outputs)
+    return work_cycles + (tiles - 1) * (max(work_cycles, drain) + TILE_OVERHEAD) + drain
 
 
 def find_tiling(problem: Problem, config: PhantomConfig) -> Tiling:
@@ -183,20 +180,29 @@ def find_tiling(problem: Problem, config: PhantomConfig) -> Tiling:
     TilingError
         If no row of the layer fits a row slot.
     """
-    best: Tiling | None = None
-    for taps, parts in _arrangements(problem, config.threads):
-        statistics = None
-        for geometry in _stretches(problem, taps, parts, config):
-            statistics = statistics or _statistics(problem, geometry, config.threads)
-            for sharing, members, together in _sharings(problem, config):
-                lanes = 1 if sharing is Sharing.FILTERS else config.pe_cols
-                for depth in _depths(members, together, lanes, config.acc_depth // geometry.positions):
-                    tiling = Tiling(geometry, sharing, depth)
-                    cycles = _cost(problem, config, tiling, statistics)
-                    if best is None or cycles < best.cycles:
-                        best = Tiling(geometry, sharing, depth, float(cycles))
+    best = min(tilings(problem, config), key=lambda tiling: tiling.cycles, default=None)
     if best is None:
         raise TilingError(
             f"row_width must hold a row of {problem.stationary.shape[3]} taps at dilation {problem.dilation[1]}, "
             f"not {config.row_width}")
     return best
+
+
+def tilings(problem: Problem, config: PhantomConfig) -> Iterator[Tiling]:
+    """All tilings that the search looks at, with their estimates."""
+    nonzero = problem.stationary != 0
+    density = float(np.count_nonzero(problem.moving)) / problem.moving.size
+    for taps, parts in _arrangements(problem, config.threads):
+        masks = None
+        for geometry in _stretches(problem, taps, parts, config):
+            if masks is None:
+                masks = geometry.arrange(nonzero, config.threads)
+                filled = masks.any(axis=2)
+                items, filled_masks = float(filled.sum()) / len(filled), masks[filled]
+            used = geometry.outputs()[0] >= 0
+            statistics = _Statistics(masks.shape[1], items, cycles_per_item(filled_masks, density, used, config))
+            for sharing, members, together in _sharings(problem, config):
+                lanes = 1 if sharing is Sharing.FILTERS else config.pe_cols
+                for depth in _depths(members, together, lanes, config.acc_depth // geometry.positions):
+                    tiling = Tiling(geometry, sharing, depth)
+                    yield replace(tiling, cycles=float(_cost(problem, config, tiling, statistics)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 
 from amaranth.back import rtlil as rtlil_backend
@@ -11,7 +12,7 @@ from amaranth.lib import wiring
 
 from phantom_hw.config import PhantomConfig
 
-__all__ = ["core_rtlil", "core_verilog", "instantiate", "pe_rtlil", "pe_verilog"]
+__all__ = ["component_rtlil", "core_rtlil", "core_verilog", "instantiate", "pe_rtlil", "pe_verilog"]
 
 PE_MODULE = "phantom_pe"
 CORE_MODULE = "phantom_core"
@@ -32,16 +33,26 @@ def instantiate(m: Module, name: str, module: str, signature: wiring.Signature) 
     return SimpleNamespace(**signals)
 
 
+def _distinct_names(rtlil: str) -> str:
+    """Write ``name[3]`` as ``name(3)``: ABC takes a wire of that name for bit 3 of ``name`` and mixes them up."""
+    return re.sub(r"\\\S+", lambda name: name[0].replace("[", "(").replace("]", ")"), rtlil)
+
+
+def component_rtlil(component: wiring.Component, name: str) -> str:
+    """RTLIL of any component, ready for synthesis."""
+    return _distinct_names(rtlil_backend.convert(component, name=name, emit_src=False))
+
+
 def pe_rtlil(config: PhantomConfig) -> str:
     """RTLIL of the processing element alone, module ``phantom_pe``."""
     from phantom_hw.core.pe import ProcessingElement
-    return rtlil_backend.convert(ProcessingElement(config), name=PE_MODULE, emit_src=False)
+    return component_rtlil(ProcessingElement(config), PE_MODULE)
 
 
 def core_rtlil(config: PhantomConfig) -> str:
     """RTLIL of the whole core, top module ``phantom_core``."""
     from phantom_hw.core.core import PhantomCore
-    return pe_rtlil(config) + rtlil_backend.convert(PhantomCore(config), name=CORE_MODULE, emit_src=False)
+    return pe_rtlil(config) + component_rtlil(PhantomCore(config), CORE_MODULE)
 
 
 def pe_verilog(config: PhantomConfig) -> str:

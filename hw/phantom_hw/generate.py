@@ -165,16 +165,16 @@ filesets:
 
 targets:
   default:
+    description: "The files, for the cores that depend on this one"
     filesets: [rtl]
   lint:
     description: "Verilator lint, all warnings on"
-    default_tool: verilator
     filesets: [rtl, lint]
     toplevel: {name}
-    tools:
-      verilator:
-        mode: lint-only
-        verilator_options: ["-Wall"]
+    flow: lint
+    flow_options:
+      tool: verilator
+      verilator_options: ["-Wall"]
 """
 
 

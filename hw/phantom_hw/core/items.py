@@ -100,7 +100,7 @@ class ItemStore(wiring.Component):
 
         for k in range(config.threads):
             memory = Memory(shape=operand_layout(config), depth=config.item_slots, init=[],
-                            attrs={"ram_style": "distributed"})
+                            attrs={"ram_style": "distributed", "no_rw_check": 1})
             m.submodules[f"operands{k}"] = memory
             write = memory.write_port()
             read = memory.read_port(domain="comb")

@@ -74,7 +74,8 @@ class LookaheadMasking(wiring.Component):
         lines = 1 << ceil_log2(-(-config.max_groups // banks))  # words of one slot in a bank
         word = config.group * config.threads
         bank_bits, line_bits = ceil_log2(banks), ceil_log2(lines)
-        low, line = self.position[:bank_bits], self.position[bank_bits:]
+        low, line = Signal(bank_bits), self.position[bank_bits:]
+        m.d.comb += low.eq(self.position)
 
         # a beat covers an aligned run of banks
         per_beat = config.mask_groups

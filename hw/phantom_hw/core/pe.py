@@ -38,8 +38,8 @@ class ProcessingElement(wiring.Component):
     row_write : In, 1; row_beat : In; row : In, moving_layout
         A beat of a row for this PE, number ``row_beat`` of its row; only while ``row_ready``.
     row_ready : Out
-        A row slot is free. Slots (of rows and items) become free ``RELEASE_DELAY`` cycles after their last group left the
-        window.
+        A row slot is free. Slots (of rows and items) become free ``RELEASE_DELAY`` cycles after their last group left
+        the window.
     item_write : In, 1; item : In, item_layout; item_ready : Out
         An item for this PE.
     drain_tile : In
@@ -112,7 +112,7 @@ class ProcessingElement(wiring.Component):
             mapper.taken.eq(tds.taken),
             mapper.capacity.eq(tds.capacity),
             window.taken.eq(tds.taken),
-            window.left.eq(tds.left),
+            window.finished.eq(tds.finished),
             window.hold.eq(self.hold),
         ]
         released = self._schedule(m, window, items, lam)

@@ -58,7 +58,7 @@ class RowValues(wiring.Component):
             words = []
             for bank in range(banks):
                 memory = Memory(shape=config.operand_width, depth=depth, init=[],
-                                attrs={"ram_style": "distributed" if banks > 1 else "auto"})
+                                attrs={"no_rw_check": 1} | ({"ram_style": "distributed"} if banks > 1 else {}))
                 m.submodules[f"thread{k}_bank{bank}"] = memory
                 write, read = memory.write_port(), memory.read_port(domain="comb")
                 m.d.comb += [

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Const, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
 from phantom_hw.config import PhantomConfig
-from phantom_hw.core.logic import lookup, popcount
+from phantom_hw.core.logic import any_of, lookup, popcount
 
 __all__ = ["TopDownSelector"]
 
@@ -22,7 +22,8 @@ class TopDownSelector(wiring.Component):
 
     The walk is a chain of functions {0..T} -> {0..T}. It ripples through blocks of ``BLOCK`` entries; a block in
     the middle also computes where each possible capacity leads, so that the capacity skips over it as a carry
-    does in a carry-select adder.
+    does in a carry-select adder. Which groups are finished does not wait for the walk: the first n groups are taken
+    whole exactly if they have at most T set bits in all.
 
     Parameters
     ----------
@@ -35,8 +36,8 @@ class TopDownSelector(wiring.Component):
         The window's entries, the oldest first; an absent entry is 0.
     taken : Out, L_f bits
         The entries selected now (an empty entry is never selected).
-    left : Out, L_f bits
-        The entries that have something left after this cycle.
+    finished : Out, L_f/G bits
+        In unary, the groups from the top of which nothing is left after this cycle.
     capacity : Out, array of L_f numbers 0..T
         What was left of the capacity above each entry: a taken entry starts at thread T - capacity.
 
@@ -54,7 +55,7 @@ class TopDownSelector(wiring.Component):
         super().__init__({
             "entries": In(data.ArrayLayout(threads, entries)),
             "taken": Out(entries),
-            "left": Out(entries),
+            "finished": Out(config.window_groups),
             "capacity": Out(data.ArrayLayout(bits_for(threads), entries)),
         })
 
@@ -88,17 +89,36 @@ class TopDownSelector(wiring.Component):
             capacity = into
             for i in block:
                 m.d.comb += self.capacity[i].eq(capacity)
-                m.d.comb += [
-                    self.taken[i].eq(self._fits(capacity, counts[i]) & (counts[i] != 0)),
-                    self.left[i].eq(~self._fits(capacity, counts[i])),
-                ]
+                m.d.comb += self.taken[i].eq(self._fits(capacity, counts[i]) & (counts[i] != 0))
                 below = Signal(width, name=f"below{i}")
                 m.d.comb += below.eq(self._step(capacity, counts[i]))
                 capacity = below
             if 0 < number < len(blocks) - 1:
                 capacity = self._skip(m, number, into, [counts[i] for i in block])
             into = capacity
+        self._finish(m, counts)
         return m
+
+    def _finish(self, m: Module, counts):
+        """Sum the counts in unary, up to T + 1: pairs, groups, then the groups from the top."""
+        threads, size = self._config.threads, self._config.group
+        top = None
+        for g in range(self._config.window_groups):
+            group = [[lookup([count], lambda c, k=k: c >= k, 1) for k in range(1, threads + 1)] + [Const(0)]
+                     for count in counts[g * size:(g + 1) * size]]
+            while len(group) > 1:
+                pairs = [group[i:i + 2] for i in range(0, len(group), 2)]
+                group = [self._add_unary(m, *pair) if len(pair) == 2 else pair[0] for pair in pairs]
+            top = self._add_unary(m, top, group[0]) if g else group[0]
+            m.d.comb += self.finished[g].eq(~top[threads])
+
+    def _add_unary(self, m: Module, a, b):
+        """Bit k - 1 of a unary number tells that it is at least k."""
+        total = Signal(self._config.threads + 1)
+        for k in range(1, len(total) + 1):
+            terms = [a[k - 1], b[k - 1]] + [a[i - 1] & b[k - i - 1] for i in range(1, k)]
+            m.d.comb += total[k - 1].eq(any_of(terms))
+        return total
 
     def _skip(self, m: Module, number: int, into, counts):
         """The capacity below a whole block, computed for each capacity above it and then chosen."""

@@ -16,8 +16,9 @@ __all__ = ["Thread"]
 class Thread(wiring.Component):
     """``bank[address] += moving * stationary``, one product a cycle, any address at any time.
 
-    The bank is a block RAM with one read and one write port; the read port forwards what is written in the same cycle.
-    A drain reads an address and leaves 0 there; it takes the place of a product.
+    The bank is a block RAM with one read and one write port. A product whose address was written in the cycle before
+    takes the sum from a forwarding register; what the RAM gives while it writes the same address is never used. A drain
+    reads an address and leaves 0 there; it takes the place of a product.
 
     Parameters
     ----------
@@ -29,7 +30,8 @@ class Thread(wiring.Component):
     valid : In, 1; address : In; moving, stationary : In; moving_signed, stationary_signed : In
         A product and the bank address (half and output) it is added to.
     drain : In, 1
-        Read and clear ``address`` instead; ``valid`` must be 0.
+        Read and clear ``address`` instead; ``valid`` must be 0, and no product may be added to the address in the two
+        cycles before.
     drained : Out, signed(acc_width)
         The value read, ``READ_LATENCY`` cycles after ``drain``; anything otherwise.
 
@@ -58,10 +60,9 @@ class Thread(wiring.Component):
         config = self._config
         width = config.operand_width
         bank = Memory(shape=signed(config.acc_width), depth=config.acc_halves, init=[],
-                      attrs={"ram_style": "block"})
+                      attrs={"ram_style": "block", "no_rw_check": 1})
         m.submodules.bank = bank
-        write = bank.write_port()
-        read = bank.read_port(transparent_for=(write,))
+        write, read = bank.write_port(), bank.read_port(domain="comb")
 
         left, right = Signal(signed(width + 1)), Signal(signed(width + 1))
         m.d.comb += [
@@ -70,13 +71,18 @@ class Thread(wiring.Component):
         ]
         product = Signal(signed(2 * width + 2))
         address = Signal(ceil_log2(config.acc_halves))
-        writing, draining = Signal(), Signal()
+        writing, draining, again = Signal(), Signal(), Signal()
+        stored = Signal(signed(config.acc_width), reset_less=True)
+        last = Signal.like(stored)
         m.d.comb += read.addr.eq(self.address)
         m.d.sync += [
             product.eq(left * right),
             address.eq(self.address),
             writing.eq(self.valid | self.drain),
             draining.eq(self.drain),
+            stored.eq(read.data),
+            last.eq(write.data),
+            again.eq(writing & (address == self.address)),
         ]
         with m.If(~self.valid):
             m.d.sync += product.eq(0)
@@ -84,7 +90,7 @@ class Thread(wiring.Component):
         m.d.comb += [
             write.en.eq(writing),
             write.addr.eq(address),
-            write.data.eq(Mux(draining, 0, read.data) + product),
-            self.drained.eq(read.data),
+            write.data.eq(Mux(draining, 0, Mux(again, last, stored)) + product),
+            self.drained.eq(stored),
         ]
         return m

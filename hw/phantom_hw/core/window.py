@@ -33,10 +33,10 @@ def tag_layout(config: PhantomConfig) -> data.StructLayout:
 class Window(wiring.Component):
     """Up to L_f / G groups of G entries; groups leave at the head and enter behind the last one.
 
-    In a cycle without ``hold``: entries in ``taken`` are cleared; the groups at the head that have nothing
-    ``left`` leave; of the groups ``offered``, as many enter as there is room for (with ``skip_empty``, offered groups
-    without a set bit are consumed but do not enter). A group that enters in this cycle is seen by the selector in the
-    next. With ``hold`` nothing changes. Counts of groups are in unary (bits 0..n-1 set), which needs no arithmetic.
+    In a cycle without ``hold``: entries in ``taken`` are cleared; the groups at the head that are ``finished`` leave;
+    of the groups ``offered``, as many enter as there is room for (with ``skip_empty``, offered groups without a set bit
+    are consumed but do not enter). A group that enters in this cycle is seen by the selector in the next. With
+    ``hold`` nothing changes. Counts of groups are in unary (bits 0..n-1 set), which needs no arithmetic.
 
     Parameters
     ----------
@@ -50,8 +50,8 @@ class Window(wiring.Component):
         The groups in the window, the oldest first; an absent group is all zeros.
     present : Out, L_f/G bits
         Groups in the window, in unary.
-    taken, left : In, L_f bits
-        The selector's answer to ``entries``.
+    taken : In, L_f bits; finished : In, L_f/G bits
+        The selector's answer to ``entries``: which are worked on now, and how many head groups that empties, in unary.
     offered : In, array of L_f/G groups of G masks; ``offered_tags`` their tags
     available : In, L_f/G bits
         How many of them are really offered, in unary; at most ``refill``.
@@ -71,7 +71,7 @@ class Window(wiring.Component):
             "tags": Out(data.ArrayLayout(tag_layout(config), groups)),
             "present": Out(groups),
             "taken": In(config.lookahead),
-            "left": In(config.lookahead),
+            "finished": In(groups),
             "offered": In(data.ArrayLayout(group, groups)),
             "offered_tags": In(data.ArrayLayout(tag_layout(config), groups)),
             "available": In(groups),
@@ -86,8 +86,7 @@ class Window(wiring.Component):
 
         leaves = [Signal(name=f"leaves{g}") for g in range(groups)]  # unary: the head groups with nothing left
         for g in range(groups):
-            done = self.present[g] & ~self.left[g * size:(g + 1) * size].any()
-            m.d.comb += leaves[g].eq(done & leaves[g - 1] if g else done)
+            m.d.comb += leaves[g].eq(self.present[g] & self.finished[g])
 
         # one packed word a group: what is left of its entries, its tag, and that it is there
         kept = []

@@ -99,7 +99,7 @@ class CoreRun:
 def build_core(
     config: PhantomConfig, *, coverage: bool = False, trace: bool = False, folder: Path | None = None
 ) -> Path:
-    """Build the Verilated library of a configuration's core, or find it; see :func:`~phantom_sim.verilator.build_library`."""
+    """Build the Verilated library of a configuration's core, or find the one built before."""
     return build_library(
         cached_core_verilog(config, folder), "phantom_core", HARNESS / "core.cpp", headers=[HARNESS / "streams.h"],
         coverage=coverage, trace=trace, folder=folder,

@@ -90,7 +90,7 @@ def decode_results(config: PhantomConfig, words: NDArray[np.uint32], outputs: in
     if len(last) and not last[-1]:
         raise ResultError(f"result beat {len(last) - 1}: the stream ends within a chunk")
     column, address = _chunk_order(config, outputs)
-    starts = np.flatnonzero((address % config.chunk == 0))
+    starts = np.flatnonzero(address % config.chunk == 0)
     chunks = int(last.sum())
     if chunks % len(starts):
         raise ResultError(f"{chunks} chunks are not a whole number of tiles of {len(starts)} chunks")

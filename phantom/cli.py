@@ -42,6 +42,9 @@ def field_meanings() -> dict[str, str]:
 
 # --- commands ---------------------------------------------------------------------------------------
 
+_configuration, _console = configuration, console
+
+
 @app.command()
 def doctor(
     extras: Annotated[list[str] | None, typer.Option(
@@ -61,14 +64,14 @@ def doctor(
             needed = f"extra {check.needed_for}" if check.needed_for in wanted else f"optional, extra {needed}"
         style = "red" if check.fatal(wanted) else "yellow" if check.problem else "green"
         table.add_row(check.tool, check.version or "-", check.purpose, needed, Text(check.problem or "ok", style))
-    console = console()
-    console.print(table)
+    screen = console()
+    screen.print(table)
     for check in results:
         if check.problem:
             optional = "" if check.fatal(wanted) else " (optional)"
-            console.print(f"{check.tool} is {check.problem}{optional}: {check.install}")
+            screen.print(f"{check.tool} is {check.problem}{optional}: {check.install}")
     fatal = [check.tool for check in results if check.fatal(wanted)]
-    console.print(f"needed and not usable: {', '.join(fatal)}" if fatal else "everything needed is there")
+    screen.print(f"needed and not usable: {', '.join(fatal)}" if fatal else "everything needed is there")
     if fatal:
         raise typer.Exit(FAILURE)
 
@@ -92,16 +95,16 @@ def config(preset: Preset = None, file: ConfigFile = None, settings: Settings = 
     """Show a configuration: every field, and what follows from it."""
     chosen = configuration(preset, file, settings)
     meanings = field_meanings()
-    console = console()
+    screen = console()
     table = Table("field", "value", "meaning", title=f"configuration {chosen.name}")
     for field, value in chosen.to_dict().items():
         table.add_row(field, str(value), meanings[field])
-    console.print(table)
+    screen.print(table)
     derived = Table("derived", "value", "meaning")
     for name, member in vars(PhantomConfig).items():
         if isinstance(member, property):
             derived.add_row(name, str(getattr(chosen, name)), " ".join((member.__doc__ or "").split()))
-    console.print(derived)
+    screen.print(derived)
 
 
 @app.command()
@@ -138,10 +141,45 @@ def area(
     chosen = configuration(preset, file, settings)
     from phantom_fpga import area as measurement
 
-    with progress() as progress:
+    with progress() as report:
         rows = measurement.area(chosen, tuple(block or measurement.BLOCKS), place=place, seeds=tuple(seed or (1,)),
-                                progress=progress)
+                                progress=report)
     console().print(measurement.render(rows))
+
+
+@app.command()
+def layer(
+    file: Annotated[Path, typer.Argument(metavar="FILE.npz", help="Integer arrays `weights` and `activations`.")],
+    preset: Preset = None,
+    config_file: ConfigFile = None,
+    settings: Settings = None,
+    stride: Annotated[str, typer.Option(metavar="N[,N]", help="Vertical, horizontal.")] = "1",
+    padding: Annotated[str, typer.Option(metavar="N[,N,N,N]", help="Top, left, bottom, right.")] = "0",
+    dilation: Annotated[str, typer.Option(metavar="N[,N]", help="Vertical, horizontal.")] = "1",
+    groups: Annotated[int, typer.Option(metavar="N", help="Groups; the number of channels for depthwise.")] = 1,
+    signed: Annotated[bool, typer.Option("--signed", help="The activations are signed.")] = False,
+    transposed: Annotated[bool, typer.Option("--transposed", help="A transposed convolution.")] = False,
+    rtl: Annotated[bool, typer.Option("--rtl", help="Run the Verilated core, too, and compare.")] = False,
+    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE.npz", help="Keep the sums.")] = None,
+) -> None:
+    """Run one layer on one core: fully connected (weights of 2 axes), 1-D (3) or 2-D convolution (4)."""
+    chosen = configuration(preset, config_file, settings)
+    from phantom import layer as layers
+
+    weights, activations = layers.read_layer(file)
+    made = layers.make_layer(weights, file.stem, stride=stride, padding=padding, dilation=dilation, groups=groups,
+                             signed=signed, transposed=transposed)
+    with progress() as report:
+        figures = layers.run_layer(made, activations, chosen, rtl=rtl, progress=report)
+    if output is not None:
+        layers.write_sums(output, figures.sums)
+    table = Table("layer", "output", "dense MACs", "effectual", "cycles", "threads busy", "against dense", "RTL")
+    table.add_row(
+        made.name, " x ".join(map(str, figures.sums.shape)), f"{figures.dense_macs:,}", f"{figures.effectual_macs:,}",
+        f"{figures.cycles:,}", f"{figures.utilization:.1%}", f"{figures.speedup:.2f} x",
+        "same sums, same cycles" if rtl else "not run",
+    )
+    console().print(table)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})

@@ -204,3 +204,10 @@ def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
 def test_a_name_that_makes_no_file(name, tmp_path):
     with pytest.raises(ConfigError, match="name must consist of letters, digits"):
         generate.generate(PhantomConfig(name=name), tmp_path)
+
+
+def test_the_fusesoc_description_names_files_that_exist():
+    files = files_of("tiny")
+    named = re.findall(r"^      - ([\w.]+): ", files["phantom_core.core"], re.M)
+    assert set(named) == set(files) - {"phantom_core.core", "phantom.toml", "phantom_parameters.h"}
+    assert files["phantom_core.core"].startswith("CAPI=2:\n")

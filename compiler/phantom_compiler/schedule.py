@@ -21,9 +21,10 @@ IntArray = NDArray[np.int64]
 class Schedule:
     """Rows and items of a tile whose rows all hold something; tiles of other positions leave some out.
 
-    A *stream* is what PE columns that get the same rows have in common. Rows of different streams at one place of a PE
-    row's list form a unit: they follow each other on the moving link, and their items share stationary beats. A PE gets
-    one row of a unit at most, which keeps both links free of deadlock.
+    A *stream* is what PE columns that get the same rows have in common. The n-th row of each PE row and stream form a
+    *round*: they follow each other on the moving link, and their items share stationary beats and take turns. A PE gets
+    one row of a round at most, and both links keep the order of the rounds; that keeps them free of deadlock: a PE that
+    a link waits for holds an item and its row of a round before, or its row is only waiting for such a PE.
 
     Parameters
     ----------
@@ -124,8 +125,7 @@ def make_schedule(
         mine = row_stream == s
         pe_row[mine] = deal_rows(total[mine], config.pe_rows, balance)
     rank = _rank(row_stream * config.pe_rows + pe_row)
-    unit = rank * config.pe_rows + pe_row
-    order = np.lexsort((row_stream, unit))
+    order = np.lexsort((row_stream, pe_row, rank))
     place = np.empty_like(order)
     place[order] = np.arange(len(order))
 
@@ -134,18 +134,14 @@ def make_schedule(
     item_order = np.lexsort((local, column, item_row))
     item_row, column, local, number = (a[item_order] for a in (item_row, column, local, number))
     within = _rank(item_row * config.pe_cols + column)
-    units = np.unique(unit[order], return_inverse=True)[1]
-    item_unit = units[item_row]
-    lengths = np.zeros(int(units.max(initial=-1)) + 1, np.int64)
-    np.maximum.at(lengths, item_unit, within + 1)
-    starts = np.cumsum(lengths) - lengths
-    beat = starts[item_unit] + within
+    # PE rows take turns within a round, so that none waits for the items of another
+    turn = (rank[order][item_row] * (within.max(initial=0) + 1) + within) * config.pe_rows + pe_row[order][item_row]
+    turns, beat = np.unique(turn, return_inverse=True)
     last = np.ones(len(item_row), bool)
     same = (item_row[1:] == item_row[:-1]) & (column[1:] == column[:-1])
     last[:-1] = ~same
-    beat_pe_row = np.repeat(np.unique(unit) % config.pe_rows, lengths)
     return Schedule(
         filters=filters, streams=streams, stream=row_stream[order], pe_row=pe_row[order],
         cols=((total[order] > 0) << np.arange(config.pe_cols)).sum(axis=1), group=row_group[order],
-        row=row_number[order], beat_pe_row=beat_pe_row, item_row=item_row, item_beat=beat, item_col=column,
+        row=row_number[order], beat_pe_row=turns % config.pe_rows, item_row=item_row, item_beat=beat, item_col=column,
         item_local=local, item_filter=number, item_row_last=last)

@@ -8,7 +8,7 @@ from phantom_compiler.packing import pack, unpack
 from phantom_hw.config import PhantomConfig
 from phantom_hw.core.layouts import result_layout
 
-__all__ = ["ResultError", "decode_results", "encode_results", "wrap"]
+__all__ = ["ResultError", "decode_results", "drained_values", "encode_results", "wrap"]
 
 
 class ResultError(ValueError):
@@ -32,6 +32,12 @@ def _chunk_order(config: PhantomConfig, outputs: int) -> NDArray[np.int64]:
     return np.array(pairs, np.int64).T
 
 
+def drained_values(config: PhantomConfig, sums: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The sums ``[tiles, pe_cols, outputs]`` in the order in which a core drains them, ``[tiles, places]``."""
+    column, address = _chunk_order(config, sums.shape[2])
+    return sums[:, column, address]
+
+
 def encode_results(config: PhantomConfig, sums: NDArray[np.int64]) -> NDArray[np.uint32]:
     """Return the beats that a core sends for the sums of its tiles.
 
@@ -45,8 +51,8 @@ def encode_results(config: PhantomConfig, sums: NDArray[np.int64]) -> NDArray[np
     uint32[beats, words]
     """
     tiles, _, outputs = sums.shape
-    column, address = _chunk_order(config, outputs)
-    values = sums[:, column, address]  # [tile, place]
+    _, address = _chunk_order(config, outputs)
+    values = drained_values(config, sums)
     position = address % config.chunk
     last = (position == config.chunk - 1) | (address == outputs - 1)
     nonzero = values != 0

@@ -130,7 +130,7 @@ class ProcessingElement(wiring.Component):
         self._loaded = loaded
 
         rest = Signal(range(config.max_groups + 1), init=1)  # groups the current item still has
-        m.d.comb += current.tile.eq(tile)
+        m.d.comb += [current.tile.eq(tile), current.group.eq(self.layer.groups - rest)]
 
         head_a, head_b = items.heads
         row_b, item_b, tile_b = Signal.like(current.row), Signal.like(current.item), Signal(TILE_BITS)
@@ -167,31 +167,32 @@ class ProcessingElement(wiring.Component):
                     tag.group.eq(lookup([low], lambda r, i=i: i - r, len(tag.group))),
                 ]
 
-        # `consumed` comes last in the cycle: where each of its values leads is known before
+        # `consumed` comes last in the cycle: where each of its values leads is known before, and one is chosen
         layer_groups = self.layer.groups
+        unary = [Const(1), *window.consumed, Const(0)]
+        exactly = [unary[n] & ~unary[n + 1] for n in range(groups + 1)]
+        ends_a, ends_b = [Const(0)], [Const(0)]  # for each number consumed: item A is through, item B is through
+        rests = [rest]
         for consumed in range(1, groups + 1):
-            exactly = window.consumed[consumed - 1]
-            if consumed < groups:
-                exactly = exactly & ~window.consumed[consumed]
-            with m.If(exactly):
-                with m.If(more_than(rest, consumed)):
-                    m.d.sync += [
-                        current.group.eq(add_small(current.group, consumed, len(current.group))),
-                        rest.eq(add_small(rest, -consumed, len(rest))),
-                    ]
-                with m.Else():
-                    into_b = lookup([rest[:ceil_log2(consumed + 1)]], lambda r, c=consumed: c - r, len(rest))
-                    with m.If(into_b == layer_groups):
-                        m.d.sync += [
-                            current.group.eq(0), current.item.eq(add_small(current.item, 2, len(item_b))),
-                            current.row.eq(add_small(row_b, head_b.row_last, len(row_b))),
-                            tile.eq(add_small(tile_b, head_b.tile_last, TILE_BITS)), rest.eq(layer_groups),
-                        ]
-                    with m.Else():
-                        m.d.sync += [
-                            current.group.eq(into_b), current.item.eq(item_b), current.row.eq(row_b),
-                            tile.eq(tile_b), rest.eq(layer_groups - into_b),
-                        ]
+            into_b = lookup([rest[:ceil_log2(consumed + 1)]], lambda r, c=consumed: c - r, len(rest))
+            inside = more_than(rest, consumed)
+            through = ~inside & (into_b == layer_groups)
+            left = Signal(len(rest), name=f"rest_after_{consumed}")
+            m.d.comb += left.eq(Mux(inside, add_small(rest, -consumed, len(rest)),
+                                    Mux(through, layer_groups, layer_groups - into_b)))
+            rests.append(left)
+            ends_a.append(~inside)
+            ends_b.append(through)
+        next_b, next_c = Signal(), Signal()  # the current item will be B, or the one after B
+        m.d.comb += [
+            next_c.eq(any_of([chosen & end for chosen, end in zip(exactly, ends_b, strict=True)])),
+            next_b.eq(any_of([chosen & end for chosen, end in zip(exactly, ends_a, strict=True)]) & ~next_c),
+        ]
+        m.d.sync += rest.eq(one_hot_select(exactly, rests))
+        here = Cat(current.item, current.row, tile)
+        behind_b = Cat(add_small(current.item, 2, len(item_b)), add_small(row_b, head_b.row_last, len(row_b)),
+                       add_small(tile_b, head_b.tile_last, TILE_BITS))
+        m.d.sync += here.eq(Mux(next_c, behind_b, Mux(next_b, Cat(item_b, row_b, tile_b), here)))
         with m.If(self.new_layer):
             m.d.sync += rest.eq(layer_groups)
         oldest = Signal(tag_layout(config))

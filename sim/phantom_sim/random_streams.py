@@ -126,7 +126,7 @@ def random_streams(config: PhantomConfig, seed: int, shape: StreamShape = Stream
         "tap_base": np.array([shape.tap_base]),
     })
     return RandomStreams(
-        layer, _moving(config, shape, rows, groups), _stationary(config, rows, items), shape.tiles, shape.outputs,
+        layer, _moving(config, rng, shape, rows, items, groups), _stationary(config, rows, items), shape.tiles, shape.outputs,
         sums, products,
     )
 
@@ -243,26 +243,31 @@ def _reference(
     return wrap(sums, config.acc_width), products
 
 
-def _moving(config: PhantomConfig, shape: StreamShape, rows: _Rows, groups: int) -> NDArray[np.uint32]:
-    """Beats of the rows."""
+def _moving(
+    config: PhantomConfig, rng: np.random.Generator, shape: StreamShape, rows: _Rows, items: _Items, groups: int
+) -> NDArray[np.uint32]:
+    """Beats of the rows; a row that serves only empty items may be cut short."""
     link, per_beat, size = config.moving_link, config.mask_groups, config.group
     used = max(shape.tap_base) + shape.positions
     beats = max(-(-used // link), -(-groups // per_beat))
     count = len(rows.tile)
+    served = np.zeros(count, bool)
+    served[items.row[items.values.any(axis=1)]] = True
+    length = np.where(served | (rng.random(count) < 0.3), beats, rng.integers(1, beats + 1, count))
     values = np.zeros((count, beats * link), np.int64)
     stored = min(values.shape[1], config.row_width)
-    values[:, :stored] = rows.values[:, :stored]
+    values[:, :stored] = rows.values[:, :stored] * served[:, None]
     mask = np.zeros((count, beats * per_beat * size, config.threads), np.uint64)
-    mask[:, :shape.positions] = rows.mask
+    mask[:, :shape.positions] = rows.mask & served[:, None, None]
     entries = (mask << np.arange(config.threads, dtype=np.uint64)).sum(axis=2, dtype=np.uint64)
-    fields = {
-        "pe_row": np.repeat(rows.pe_row, beats),
-        "cols": np.repeat(rows.cols @ (1 << np.arange(config.pe_cols)), beats),
-        "last": np.tile(np.arange(beats) == beats - 1, count).astype(np.uint8),
-        "mask": entries.reshape(count * beats, per_beat, size),
-        "values": values.reshape(count * beats, link),
-    }
-    return pack(moving_layout(config), fields)
+    kept = np.arange(beats) < length[:, None]
+    return pack(moving_layout(config), {
+        "pe_row": np.repeat(rows.pe_row, length),
+        "cols": np.repeat(rows.cols @ (1 << np.arange(config.pe_cols)), length),
+        "last": (np.arange(beats) == length[:, None] - 1)[kept].astype(np.uint8),
+        "mask": entries.reshape(count, beats, per_beat, size)[kept],
+        "values": values.reshape(count, beats, link)[kept],
+    })
 
 
 def _stationary(config: PhantomConfig, rows: _Rows, items: _Items) -> NDArray[np.uint32]:

@@ -259,7 +259,8 @@ class ProcessingElement(wiring.Component):
             # fetch
             base = Array(self.layer.tap_base[t] for t in range(config.threads))[tap]
             m.d.comb += [
-                rows.read_slot[k].eq(slot), rows.read_position[k].eq(base + position), items.read_item[k].eq(item),
+                rows.read[k].eq(valid), rows.read_slot[k].eq(slot), rows.read_position[k].eq(base + position),
+                items.read_item[k].eq(item),
             ]
             tap2, position2, valid2 = (Signal.like(s, name=f"{s.name}_2") for s in (tap, position, valid))
             m.d.sync += [tap2.eq(tap), position2.eq(position), valid2.eq(valid)]

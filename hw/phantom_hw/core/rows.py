@@ -22,9 +22,9 @@ class RowValues(wiring.Component):
     -------
     write : In, 1; write_slot, write_beat : In; values : In, array of moving_link values
         Writes the positions ``write_beat * moving_link`` onwards of a slot.
-    read_slot, read_position : In, arrays of T
+    read : In, T bits; read_slot, read_position : In, arrays of T
     read_values : Out, array of T values
-        A cycle later.
+        A cycle later; 0 where nothing was read.
 
     Latency: 1 cycle from address to value; a write is seen by a read in the next cycle.
     """
@@ -37,6 +37,7 @@ class RowValues(wiring.Component):
             "write_slot": In(slot),
             "write_beat": In(self.beat_bits(config)),
             "values": In(data.ArrayLayout(config.operand_width, config.moving_link)),
+            "read": In(config.threads),
             "read_slot": In(data.ArrayLayout(slot, config.threads)),
             "read_position": In(data.ArrayLayout(position, config.threads)),
             "read_values": Out(data.ArrayLayout(config.operand_width, config.threads)),
@@ -70,5 +71,7 @@ class RowValues(wiring.Component):
                 words.append(read.data)
             value = Signal(config.operand_width, name=f"value{k}", reset_less=True)
             m.d.sync += value.eq(Array(words)[position[:bank_bits]] if banks > 1 else words[0])
+            with m.If(~self.read[k]):
+                m.d.sync += value.eq(0)
             m.d.comb += self.read_values[k].eq(value)
         return m

@@ -30,8 +30,8 @@ class Thread(wiring.Component):
     valid : In, 1; address : In; moving, stationary : In; moving_signed, stationary_signed : In
         A product and the bank address (half and output) it is added to.
     drain : In, 1
-        Read and clear ``address`` instead; ``valid`` must be 0, and no product may be added to the address in the two
-        cycles before.
+        Read and clear ``address`` instead; ``valid`` and ``moving`` must be 0, and no product may be added to the
+        address in the two cycles before.
     drained : Out, signed(acc_width)
         The value read, ``READ_LATENCY`` cycles after ``drain``; anything otherwise.
 
@@ -84,9 +84,6 @@ class Thread(wiring.Component):
             last.eq(write.data),
             again.eq(writing & (address == self.address)),
         ]
-        with m.If(~self.valid):
-            m.d.sync += product.eq(0)
-
         m.d.comb += [
             write.en.eq(writing),
             write.addr.eq(address),

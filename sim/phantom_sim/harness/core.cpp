@@ -34,7 +34,7 @@ struct RunSpec {
     int32_t activity;  // 0: none, 1: totals, 2: totals and trace
 };
 
-enum Status : int32_t { kRunning, kDone, kAbandoned, kStalled, kTooLong, kNotIdle };
+enum Status : int32_t { kRunning, kDone, kAbandoned, kStalled, kTooLong, kNotIdle, kUnstable };
 
 struct State {
     int32_t status;
@@ -197,7 +197,9 @@ private:
         edge();
         ++state_.cycles;
         stalled_ = moves ? 0 : stalled_ + 1;
-        if (state_.tiles >= spec_.tiles) {
+        if (!result_->stable()) {
+            state_.status = kUnstable;
+        } else if (state_.tiles >= spec_.tiles) {
             state_.status = kDone;
         } else if (stalled_ >= spec_.stall_limit) {
             state_.status = kStalled;

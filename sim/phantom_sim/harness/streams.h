@@ -2,6 +2,7 @@
 #ifndef PHANTOM_STREAMS_H
 #define PHANTOM_STREAMS_H
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
@@ -128,6 +129,8 @@ public:
         place_ = 0;
         words_.clear();
         cycles_.clear();
+        held_ = false;
+        stable_ = true;
     }
 
     void stop() { ready_ = 0; }
@@ -139,6 +142,9 @@ public:
 
     // The cycle has settled: the words of the beat that is transferred at its end, or null.
     const uint32_t* sample(int64_t cycle) {
+        if (held_) check();
+        held_ = valid_ && !ready_;
+        if (held_) get(payload_, held_words_);
         if (!(valid_ && ready_)) return nullptr;
         words_.resize(words_.size() + kWordsOf<Port>);
         uint32_t* beat = words_.data() + words_.size() - kWordsOf<Port>;
@@ -149,15 +155,26 @@ public:
 
     int64_t taken() const { return static_cast<int64_t>(cycles_.size()); }
     bool offered() const { return valid_; }
+    // False once a beat that was offered has changed or gone before its transfer.
+    bool stable() const { return stable_; }
     const std::vector<uint32_t>& words() const { return words_; }
     const std::vector<int64_t>& cycles() const { return cycles_; }
 
 private:
+    void check() {
+        uint32_t words[kWordsOf<Port>];
+        get(payload_, words);
+        stable_ &= valid_ && std::equal(words, words + kWordsOf<Port>, held_words_);
+    }
+
     const uint8_t& valid_;
     uint8_t& ready_;
     const Port& payload_;
     Pattern pattern_{};
     int64_t place_ = 0;
+    bool held_ = false;
+    bool stable_ = true;
+    uint32_t held_words_[kWordsOf<Port>] = {};
     std::vector<uint32_t> words_;
     std::vector<int64_t> cycles_;
 };

@@ -6,7 +6,7 @@ import ctypes
 import itertools
 import os
 from collections.abc import Callable
-from ctypes import POINTER, byref, c_char_p, c_int32, c_int64, c_uint8, c_uint32, c_void_p
+from ctypes import POINTER, byref, c_uint8, c_uint32, c_void_p
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +17,20 @@ from numpy.typing import ArrayLike, NDArray
 from phantom_hw.config import PhantomConfig
 from phantom_hw.core.layouts import layer_layout, moving_layout, result_layout, stationary_layout
 
+from phantom_sim.core_library import (
+    ABANDONED,
+    DONE,
+    NOT_IDLE,
+    RUNNING,
+    STALLED,
+    UNSTABLE,
+    Beats,
+    Geometry,
+    Pattern,
+    RunSpec,
+    State,
+    load_library,
+)
 from phantom_sim.rtl import cached_core_verilog
 from phantom_sim.verilator import build_library, cache_folder
 
@@ -26,41 +40,12 @@ HARNESS = Path(__file__).parent / "harness"
 ACTIVITY = {"none": 0, "total": 1, "trace": 2}
 STALL_LIMIT = 50_000
 CHUNK_CYCLES = 20_000
-RUNNING, DONE, ABANDONED, STALLED, TOO_LONG, NOT_IDLE, UNSTABLE = range(7)
 
 _instances = itertools.count()
 
 
 class SimulationError(RuntimeError):
     """A run that cannot go on or does not end; says which stream is stuck at which beat."""
-
-
-class _Geometry(ctypes.Structure):
-    _fields_ = [("pes", c_int64), ("threads", c_int64), ("tile_last_bit", c_int64)]
-
-
-class _Beats(ctypes.Structure):
-    _fields_ = [("words", POINTER(c_uint32)), ("gaps", POINTER(c_uint32)), ("count", c_int64), ("bits", c_int64)]
-
-
-class _Pattern(ctypes.Structure):
-    _fields_ = [("values", POINTER(c_uint8)), ("length", c_int64)]
-
-
-class _RunSpec(ctypes.Structure):
-    _fields_ = [
-        ("layer", POINTER(c_uint32)), ("layer_bits", c_int64), ("moving", _Beats), ("stationary", _Beats),
-        ("result_ready", _Pattern), ("tiles", c_int64), ("max_cycles", c_int64), ("stall_limit", c_int64),
-        ("reset_at", c_int64), ("reset", c_int32), ("activity", c_int32),
-    ]
-
-
-class _State(ctypes.Structure):
-    _fields_ = [
-        ("status", c_int32), ("moving_offers", c_int32), ("stationary_offers", c_int32), ("result_offered", c_int32),
-        ("cycles", c_int64), ("moving_sent", c_int64), ("stationary_sent", c_int64), ("results", c_int64),
-        ("tiles", c_int64),
-    ]
 
 
 @dataclass(frozen=True)
@@ -136,9 +121,9 @@ class CoreSimulator:
             place = (folder or cache_folder()) / "coverage"
             place.mkdir(parents=True, exist_ok=True)
             self.coverage_path = place / f"core-{os.getpid()}-{next(_instances)}.dat"
-        self._library = _load(library)
+        self._library = load_library(library)
         self._words = {name: self._library.phantom_words(i) for i, name in enumerate(self.layouts)}
-        geometry = _Geometry(config.pes, config.threads, self.layouts["result"]["tile_last"].offset)
+        geometry = Geometry(config.pes, config.threads, self.layouts["result"]["tile_last"].offset)
         self._core = self._library.phantom_create(byref(geometry), str(trace).encode() if trace else None)
 
     def close(self) -> None:
@@ -229,9 +214,9 @@ class CoreSimulator:
             keep.append(array)
             return array.ctypes.data_as(POINTER(kind))
 
-        def beats(name: str, words: ArrayLike, gaps: ArrayLike | None) -> _Beats:
+        def beats(name: str, words: ArrayLike, gaps: ArrayLike | None) -> Beats:
             array = self._payloads(name, np.asarray(words))
-            spec = _Beats(pointer(array, c_uint32), None, len(array), self.layouts[name].size)
+            spec = Beats(pointer(array, c_uint32), None, len(array), self.layouts[name].size)
             if gaps is not None:
                 gap_array = np.ascontiguousarray(gaps, np.uint32)
                 if gap_array.shape != (len(array),):
@@ -239,18 +224,18 @@ class CoreSimulator:
                 spec.gaps = pointer(gap_array, c_uint32)
             return spec
 
-        pattern = _Pattern(None, 1)
+        pattern = Pattern(None, 1)
         if result_ready is not None:
             ready = np.ascontiguousarray(np.asarray(result_ready, bool), np.uint8)
             if ready.ndim != 1 or not ready.any():
                 raise ValueError("result_ready must be one-dimensional and not always 0")
-            pattern = _Pattern(pointer(ready, c_uint8), len(ready))
-        spec = _RunSpec(
+            pattern = Pattern(pointer(ready, c_uint8), len(ready))
+        spec = RunSpec(
             layer_words.ctypes.data_as(POINTER(c_uint32)), self.layouts["layer"].size,
             beats("moving", moving, moving_gaps), beats("stationary", stationary, stationary_gaps), pattern,
             tiles, max_cycles, stall_limit, -1 if reset_at is None else reset_at, reset, ACTIVITY[activity],
         )
-        state = _State()
+        state = State()
         self._library.phantom_start(self._core, byref(spec), byref(state))
         while state.status == RUNNING:
             self._library.phantom_advance(self._core, CHUNK_CYCLES, byref(state))
@@ -269,7 +254,7 @@ class CoreSimulator:
             raise ValueError(f"{name} has bits beyond its payload of {self.layouts[name].size} bits")
         return array
 
-    def _check(self, spec: _RunSpec, state: _State) -> None:
+    def _check(self, spec: RunSpec, state: State) -> None:
         """Raise unless the run ended as it should."""
         left = [
             f"{name} beat {sent} of {total}"
@@ -293,7 +278,7 @@ class CoreSimulator:
             f"{' waits for ready' if state.result_offered else ''}, {state.tiles} of {spec.tiles} tiles done"
         )
 
-    def _fetch(self, state: _State, activity: str) -> CoreRun:
+    def _fetch(self, state: State, activity: str) -> CoreRun:
         """Copy what the run recorded."""
         pes = self.config.pes
         words = np.empty((state.results, self._words["result"]), np.uint32)
@@ -308,16 +293,3 @@ class CoreSimulator:
             state.cycles, words, cycles, state.tiles, state.moving_sent, state.stationary_sent, totals, occupancy,
             state.status == DONE,
         )
-
-
-def _load(path: Path) -> ctypes.CDLL:
-    library = ctypes.CDLL(str(path))
-    library.phantom_words.argtypes, library.phantom_words.restype = [c_int32], c_int64
-    library.phantom_create.argtypes, library.phantom_create.restype = [POINTER(_Geometry), c_char_p], c_void_p
-    library.phantom_destroy.argtypes, library.phantom_destroy.restype = [c_void_p, c_char_p], None
-    library.phantom_start.argtypes = [c_void_p, POINTER(_RunSpec), POINTER(_State)]
-    library.phantom_advance.argtypes = [c_void_p, c_int64, POINTER(_State)]
-    library.phantom_fetch.argtypes = [c_void_p] * 5
-    for name in ("phantom_start", "phantom_advance", "phantom_fetch"):
-        getattr(library, name).restype = None
-    return library

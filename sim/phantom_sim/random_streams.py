@@ -126,8 +126,8 @@ def random_streams(config: PhantomConfig, seed: int, shape: StreamShape = Stream
         "tap_base": np.array([shape.tap_base]),
     })
     return RandomStreams(
-        layer, _moving(config, rng, shape, rows, items, groups), _stationary(config, rows, items), shape.tiles, shape.outputs,
-        sums, products,
+        layer, _moving(config, rng, shape, rows, items, groups), _stationary(config, rows, items), shape.tiles,
+        shape.outputs, sums, products,
     )
 
 

@@ -42,8 +42,10 @@ class Conv2d(Layer):
         self._integers("dilation", self.dilation, 2, 1)
         self._groups(self.groups, self.weights.shape[0])
 
-    def validate(self, config: PhantomConfig, activations: IntArray | None = None) -> None:
-        super().validate(config, activations)
+    def validate(
+        self, config: PhantomConfig, activations: IntArray | None = None, select: Selection | None = None
+    ) -> None:
+        super().validate(config, activations, select)
         if activations is not None:
             channels = self.weights.shape[1] * self.groups
             if activations.shape[1] != channels:
@@ -122,10 +124,13 @@ class Conv1d(Layer):
             self.weights[:, :, None], name=self.name, act_signed=self.act_signed, stride=(1, self.stride),
             padding=(0, begin, 0, end), dilation=(1, self.dilation), groups=self.groups))
 
-    def validate(self, config: PhantomConfig, activations: IntArray | None = None) -> None:
+    def validate(
+        self, config: PhantomConfig, activations: IntArray | None = None, select: Selection | None = None
+    ) -> None:
         if activations is not None:
             self._array("activations", activations, self.INPUT_AXES)
-        self._conv.validate(config, None if activations is None else activations[:, :, None])
+        self._conv.validate(config, None if activations is None else activations[:, :, None],
+                            Selection(channels=select.channels) if select else None)
 
     def golden(self, activations: IntArray) -> NDArray[np.int64]:
         return golden.conv1d(activations, self.weights, stride=self.stride, padding=self.padding,

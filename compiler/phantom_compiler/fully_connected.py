@@ -31,8 +31,10 @@ class FullyConnected(Layer):
     WEIGHT_AXES = 2
     INPUT_AXES = 2
 
-    def validate(self, config: PhantomConfig, activations: IntArray | None = None) -> None:
-        super().validate(config, activations)
+    def validate(
+        self, config: PhantomConfig, activations: IntArray | None = None, select: Selection | None = None
+    ) -> None:
+        super().validate(config, activations, select)
         if activations is not None and activations.shape[1] != self.weights.shape[1]:
             raise self.error(f"activations must have {self.weights.shape[1]} inputs, not shape {activations.shape}")
 

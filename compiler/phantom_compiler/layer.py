@@ -76,8 +76,10 @@ class Layer:
         """The weights with the output channel on axis 0."""
         return self.weights
 
-    def validate(self, config: PhantomConfig, activations: IntArray | None = None) -> None:
-        """Refuse what the configuration cannot compute exactly.
+    def validate(
+        self, config: PhantomConfig, activations: IntArray | None = None, select: Selection | None = None
+    ) -> None:
+        """Refuse what the configuration cannot compute exactly; with `select`, look at those channels only.
 
         Raises
         ------
@@ -85,10 +87,13 @@ class Layer:
             If a weight or an activation is out of range, the activations have the wrong shape, or the worst case of
             the weights could overflow an accumulator.
         """
-        self._within("weights", self.weights, _signed_range(config.weight_width), f"weight_width {config.weight_width}")
+        filters = self.filters()
+        if select is not None:
+            filters = filters[slice(*Selection.bounds("channels", select.channels, len(filters)))]
+        self._within("weights", filters, _signed_range(config.weight_width), f"weight_width {config.weight_width}")
         low, high = self.act_range(config)
         try:
-            golden.check_accumulator(self.name, self.filters(), low, high, acc_width=min(config.acc_width, 40))
+            golden.check_accumulator(self.name, filters, low, high, acc_width=min(config.acc_width, 40))
         except golden.AccumulatorOverflowError as error:
             raise LayerError(str(error)) from None
         if activations is not None:

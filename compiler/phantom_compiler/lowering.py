@@ -188,5 +188,5 @@ def lower(
     TilingError
         If no tiling fits the configuration.
     """
-    layer.validate(config, activations)
+    layer.validate(config, activations, select)
     return lower_problem(layer.problem(activations, select), config, balance=balance, tiling=tiling)

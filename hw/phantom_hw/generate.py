@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shutil
@@ -80,9 +81,24 @@ def _with_defaults(verilog: str) -> str:
 # Yosys declares signals without bits, which nothing uses, as wires of the range [-1:0]: two bits in Verilog.
 _NO_BITS = re.compile(r"(?:^ *\(\*.*\*\)\n)*^ *(?:wire|reg) \[-1:0\] .*;\n", re.MULTILINE)
 
+# An `always @*` that assigns a constant reads nothing, so that no event ever runs it.
+_CONSTANT = re.compile(r"^  always @\*\n    (?P<target>.+) = (?P<width>\d+)'(?P<value>[bdh]\w+);\n", re.MULTILINE)
+
+
+def _with_events(verilog: str) -> str:
+    """Give every block that assigns a constant a net to wait for, which changes once, at time 0."""
+    count = itertools.count()
+
+    def rewrite(match: re.Match[str]) -> str:
+        net, width = f"constant_net_{next(count)}", int(match["width"])
+        return (f"  wire [{width - 1}:0] {net} = {width}'{match['value']};\n"
+                f"  always @*\n    {match['target']} = {net};\n")
+
+    return _CONSTANT.sub(rewrite, verilog)
+
 
 def _core_verilog(config: PhantomConfig) -> str:
-    return _with_defaults(_NO_BITS.sub("", emit.core_verilog(config)))
+    return _with_defaults(_with_events(_NO_BITS.sub("", emit.core_verilog(config))))
 
 
 def _banner(config: PhantomConfig, what: str) -> str:

@@ -105,6 +105,13 @@ def test_full_case_gets_a_default():
         "                /* empty */;\n          endcase\n        end\n    endcase\n")
 
 
+def test_a_constant_gets_an_event():
+    text = "  always @*\n    x[3:2] = 2'h3;\n  always @*\n    x[1:0] = y;\n"
+    assert generate._with_events(text) == (
+        "  wire [1:0] constant_net_0 = 2'h3;\n  always @*\n    x[3:2] = constant_net_0;\n"
+        "  always @*\n    x[1:0] = y;\n")
+
+
 @pytest.mark.parametrize("block", ["tds", "entry_mapper", "tap_mapper"])
 def test_rewriting_changes_no_function(block, monkeypatch, tmp_path):
     """SAT: the blocks made of full cases compute the same with and without the rewriting."""

@@ -66,10 +66,11 @@ def load_photo(name: str, size: int = SIZE) -> NDArray[np.float32]:
         If scikit-image or the photo is missing.
     """
     if util.find_spec("skimage") is None:
-        raise DemoError("the photo comes with the package scikit-image, which is missing: pip install scikit-image")
+        raise DemoError("the photo comes with the package scikit-image, which is missing: "
+                        "pip install 'scikit-image>=0.24,<1'")
     import skimage.data
-    from skimage import io, transform
-    from skimage import util as image_util
+    from PIL import Image
+    from skimage import transform
 
     folder = Path(skimage.data.__file__).parent
     photos = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix in (".png", ".jpg")}
@@ -77,14 +78,11 @@ def load_photo(name: str, size: int = SIZE) -> NDArray[np.float32]:
     if path is None or not path.is_file():
         raise DemoError(f"no photo {name!r}; photos: {', '.join(photos)}; or give the path of an image file")
     try:
-        image = np.asarray(image_util.img_as_float32(io.imread(path)))
-    except (OSError, ValueError) as error:
+        with Image.open(path) as file:
+            image = np.asarray(file.convert("RGB"), np.float32) / 255
+    except OSError as error:
         raise DemoError(f"cannot read {str(path)!r} as an image: {error}") from None
-    if image.ndim == 2:
-        image = np.repeat(image[..., None], 3, axis=2)
-    if image.ndim != 3 or image.shape[2] < 3:
-        raise DemoError(f"{str(path)!r} must be a grey or RGB image, not of shape {image.shape}")
-    resized = transform.resize(image[..., :3], (size, size), anti_aliasing=True)
+    resized = transform.resize(image, (size, size), anti_aliasing=True)
     photo: NDArray[np.float32] = np.ascontiguousarray(resized.transpose(2, 0, 1)[None].astype(np.float32))
     return photo
 

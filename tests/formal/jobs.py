@@ -1,0 +1,155 @@
+"""What there is to prove: proofs in their configurations, and the faults that they must notice."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from phantom_hw.config import PhantomConfig
+
+from .lifetime import Lifetime
+from .mapping import Mapping
+from .mutants import MUTANTS
+from .path import SelectorPath
+from .proof import Proof
+from .selection import Selection
+from .solve import Netlist, SolverError
+from .tamper import Mutant
+
+__all__ = ["Job", "Result", "jobs", "not_guarded"]
+
+PROOFS: tuple[type[Proof], ...] = (Selection, Mapping, Lifetime, SelectorPath)
+COMBINATIONAL = (Selection, Mapping)
+MUTANT_DEPTH = 6
+"""Cycles from reset within which a fault must show."""
+TRACES = Path("build/formal")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run gave: the assertions that were under proof, and what went wrong."""
+
+    properties: list[str]
+    covers: list[str]
+    problems: list[str]
+    seconds: float
+
+    @property
+    def passed(self) -> bool:
+        """The proof holds, or the fault was noticed."""
+        return not self.problems
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One proof in one configuration; with ``mutant``, one assertion of it against a fault."""
+
+    proof: type[Proof]
+    config: PhantomConfig
+    fast: bool
+    mutant: Mutant | None = field(default=None)
+
+    @property
+    def name(self) -> str:
+        """Unique, and short enough for a table."""
+        fault = f"-{self.mutant.name}" if self.mutant else ""
+        return f"{self.proof.__name__}-{self.config.name}{fault}".replace(" ", "_")
+
+    def run(self) -> Result:
+        """Ask the solver."""
+        start = _cpu_seconds()
+        properties, covers, problems = [], [], []
+        try:
+            if self.mutant:
+                netlist = Netlist(self.mutant.build(self.proof, self.config))
+                properties = [self.mutant.caught_by[self.proof]]
+                problems = self._catch(netlist, properties[0])
+            else:
+                netlist = Netlist(self.proof(self.config))
+                properties, covers = netlist.asserts, netlist.covers
+                problems = self._prove(netlist)
+        except SolverError as error:
+            problems = [str(error)]
+        return Result(properties, covers, problems, _cpu_seconds() - start)
+
+    def _prove(self, netlist: Netlist) -> list[str]:
+        problems = []
+        for section, found in (("Properties", netlist.asserts), ("Assumptions", netlist.assumes)):
+            documented = self.proof.documented(section, self.config)
+            if sorted(found) != sorted(documented):
+                problems.append(f"{section} documented: {sorted(documented)}, in the netlist: {sorted(found)}")
+        if not netlist.covers:
+            problems.append("no cover statement")
+        TRACES.mkdir(parents=True, exist_ok=True)
+        trace = TRACES / f"{self.name}.vcd"
+        trace.unlink(missing_ok=True)
+        answers = {"from reset": netlist.base(self.proof.DEPTH, trace=trace)}
+        if answers["from reset"].holds and self.proof.METHOD == "induction":
+            answers["in the induction step"] = netlist.step(self.proof.DEPTH, trace=trace)
+        for where, answer in answers.items():
+            if not answer.holds:
+                problems.append(f"fails {where}: {', '.join(answer.failed)} (counterexample: {trace})")
+        reached = netlist.reach(self.proof.COVER_DEPTH)
+        if not reached.holds:
+            problems.append(f"never happens within {self.proof.COVER_DEPTH} cycles: {', '.join(reached.failed)}")
+        return problems
+
+    def _catch(self, netlist: Netlist, guard: str) -> list[str]:
+        if guard not in netlist.asserts:
+            return [f"there is no assertion {guard}"]
+        depth = 1 if self.proof.METHOD == "combinational" else MUTANT_DEPTH
+        if netlist.base(depth, only=guard).holds:
+            return [f"{guard} does not notice the fault: {self.mutant.description}"]
+        return []
+
+
+def _cpu_seconds() -> float:
+    """Of this process and the solvers that it ran."""
+    return sum(os.times()[:4])
+
+
+def _config(lookahead: int, group: int, tds: str, **fields) -> PhantomConfig:
+    """A configuration with the narrowest tags that there are: the blocks only copy them."""
+    notes = [f"{key.replace('_', ' ')} {value}" for key, value in fields.items() if value is not True]
+    notes += [key.replace("_", " ") for key, value in fields.items() if value is True]
+    name = f"{lookahead}/{group} {tds.replace('_', ' ')}" + "".join(f", {note}" for note in notes)
+    return PhantomConfig(name=name, lookahead=lookahead, group=group, tds=tds, item_slots=4, row_slots=2,
+                         **{"row_width": max(4, 2 * group), "moving_link": 1, **fields})
+
+
+def _proofs() -> Iterator[Job]:
+    for lookahead, group in ((6, 3), (12, 4)):
+        for tds in ("in_order", "out_of_order"):
+            for proof in PROOFS:
+                yield Job(proof, _config(lookahead, group, tds), fast=lookahead == 6)
+            for proof in (Lifetime, SelectorPath):
+                yield Job(proof, _config(lookahead, group, tds, skip_empty=True), fast=False)
+    for tds in ("in_order", "out_of_order"):
+        for proof in COMBINATIONAL:  # another circuit from five threads on
+            yield Job(proof, _config(6, 3, tds, threads=5), fast=False)
+    for proof in (Lifetime, SelectorPath):
+        yield Job(proof, _config(12, 4, "out_of_order", refill=1), fast=False)
+    for proof in PROOFS:
+        yield Job(proof, _config(27, 9, "out_of_order"), fast=False)
+
+
+def _faults() -> Iterator[Job]:
+    """Each fault in the first small configuration in which it is one."""
+    for mutant in MUTANTS:
+        config = next(c for tds in ("out_of_order", "in_order") if mutant.applies(c := _config(6, 3, tds)))
+        for proof in mutant.caught_by:
+            yield Job(proof, config, fast=True, mutant=mutant)
+
+
+def jobs(fast: bool = False) -> list[Job]:
+    """All runs; with ``fast``, those for the everyday tests."""
+    return [job for job in (*_proofs(), *_faults()) if job.fast or not fast]
+
+
+def not_guarded() -> list[str]:
+    """Assertions that could be removed without a fault getting through."""
+    guarded = {(job.proof, job.mutant.caught_by[job.proof]) for job in jobs() if job.mutant}
+    return sorted({f"{job.proof.__name__}.{name}" for job in jobs() if not job.mutant
+                   for name in job.proof.documented("Properties", job.config) if (job.proof, name) not in guarded})

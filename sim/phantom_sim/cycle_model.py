@@ -181,26 +181,29 @@ def core_cycles(config: PhantomConfig, streams: CoreStreams, tiles: int, nonzero
                       result_cycles=result_cycles)
 
 
-@numba.njit(cache=True)
-def _select(counts, first, level, size, capacity, in_order):
-    """Clear what the selector takes in a ring of entry counts; the number of products."""
-    length = counts.size
+@numba.njit(cache=True, inline="always")
+def _select(counts, sums, window, first, level, groups, size, capacity, in_order):
+    """Clear what the selector takes in a PE's ring of groups (from ``window`` on); the number of products."""
     taken = 0
-    place = first
-    for _ in range(level * size):
-        p = counts[place]
-        if p:
-            if p <= capacity:
-                capacity -= p
-                taken += p
-                counts[place] = 0
-                if capacity == 0:
-                    break
-            elif in_order:
-                break
-        place += 1
-        if place == length:
-            place = 0
+    group = first
+    for _ in range(level):
+        if sums[window + group]:
+            base = (window + group) * size
+            for place in range(base, base + size):
+                p = counts[place]
+                if p:
+                    if p <= capacity:
+                        capacity -= p
+                        taken += p
+                        counts[place] = 0
+                        sums[window + group] -= p
+                        if capacity == 0:
+                            return taken
+                    elif in_order:
+                        return taken
+        group += 1
+        if group == groups:
+            group = 0
     return taken
 
 
@@ -211,12 +214,13 @@ def _run(pe_rows, pe_cols, threads, window_groups, size, refill, in_order, skip_
          row_start, rows, entries, item_start, item_mask, item_flags, nonzero,
          moving_gaps, stationary_gaps, ready_pattern, max_cycles):
     pes = pe_rows * pe_cols
-    popcounts = np.zeros(256, np.uint8)
+    popcounts = np.zeros(256, np.int64)
     for i in range(256):
         popcounts[i] = popcounts[i >> 1] + (i & 1)
-    # window of each PE: a ring of groups and their tags (item, row, tile)
-    counts = np.zeros((pes, window_groups * size), np.uint8)
-    tags = np.zeros((pes, window_groups, 3), np.int64)
+    # window of each PE: a ring of groups, how much each has left, and their tags
+    counts = np.zeros(pes * window_groups * size, np.int64)
+    sums = np.zeros(pes * window_groups, np.int64)
+    tag_item, tag_row, tag_tile = np.zeros_like(sums), np.zeros_like(sums), np.zeros_like(sums)
     first = np.zeros(pes, np.int64)
     level = np.zeros(pes, np.int64)
     # scheduling: current item, row, tile and group; rows loaded and items pushed
@@ -244,7 +248,8 @@ def _run(pe_rows, pe_cols, threads, window_groups, size, refill, in_order, skip_
     tiles_out = 0
     live_tile = np.zeros(pes, np.int64)
     # the oldest item and row in use, and what of that the stores know by now
-    live = np.zeros((release_delay + 1, pes, 2), np.int64)
+    live_item = np.zeros((release_delay + 1, pes), np.int64)
+    live_row = np.zeros((release_delay + 1, pes), np.int64)
     cycle = 0
     still = 0
     while tiles_out < tiles:
@@ -256,20 +261,22 @@ def _run(pe_rows, pe_cols, threads, window_groups, size, refill, in_order, skip_
         now, known = cycle % (release_delay + 1), (cycle + 1) % (release_delay + 1)
         for p in range(pes):
             if level[p]:
-                head = tags[p, first[p]]
-                live[now, p, 0], live[now, p, 1], live_tile[p] = head[0], head[1], head[2]
+                head = p * window_groups + first[p]
+                live_item[now, p], live_row[now, p] = tag_item[head], tag_row[head]
+                live_tile[p] = tag_tile[head]
             else:
-                live[now, p, 0], live[now, p, 1], live_tile[p] = item[p], row[p], tile[p]
+                live_item[now, p], live_row[now, p], live_tile[p] = item[p], row[p], tile[p]
         # --- links -----------------------------------------------------------------------------------
         m_fire, s_fire = m_register >= 0, s_register >= 0
         if m_fire:
             for p in range(pes):
-                if moving_pes[m_register] >> np.uint64(p) & np.uint64(1) and loaded[p] - live[known, p, 1] >= row_slots:
+                if moving_pes[m_register] >> np.uint64(p) & np.uint64(1) and (
+                        loaded[p] - live_row[known, p] >= row_slots):
                     m_fire = False
         if s_fire:
             for p in range(pes):
                 if stationary_pes[s_register] >> np.uint64(p) & np.uint64(1) and (
-                        pushed[p] - live[known, p, 0] >= item_slots):
+                        pushed[p] - live_item[known, p] >= item_slots):
                     s_fire = False
         # --- drain -----------------------------------------------------------------------------------
         hold = -1
@@ -332,16 +339,11 @@ def _run(pe_rows, pe_cols, threads, window_groups, size, refill, in_order, skip_
                 continue
             taken = 0
             if level[p]:
-                taken = _select(counts[p], first[p] * size, level[p], size, threads, in_order)
+                window = p * window_groups
+                taken = _select(counts, sums, window, first[p], level[p], window_groups, size, threads, in_order)
                 occupancy[cycle + activity_delay, p] = taken
                 total_products += taken
-                while level[p]:
-                    base = first[p] * size
-                    rest_p = 0
-                    for e in range(size):
-                        rest_p += counts[p, base + e]
-                    if rest_p:
-                        break
+                while level[p] and sums[window + first[p]] == 0:
                     first[p] += 1
                     if first[p] == window_groups:
                         first[p] = 0
@@ -361,23 +363,25 @@ def _run(pe_rows, pe_cols, threads, window_groups, size, refill, in_order, skip_
                     place = first[p] + level[p]
                     if place >= window_groups:
                         place -= window_groups
-                    full = False
-                    if room or skip_empty:
-                        at = group[p] * size
-                        if room:
-                            for e in range(size):
-                                count = popcounts[entries[which, at + e] & mask]
-                                counts[p, place * size + e] = count
-                                full |= count != 0
-                        else:
-                            for e in range(size):
-                                full |= (entries[which, at + e] & mask) != 0
+                    at = group[p] * size
+                    total = 0
+                    if room:
+                        place += p * window_groups
+                        base = place * size
+                        for e in range(size):
+                            count = popcounts[entries[which, at + e] & mask]
+                            counts[base + e] = count
+                            total += count
+                    elif skip_empty:
+                        for e in range(size):
+                            total += entries[which, at + e] & mask
+                        if total:
+                            break
                     else:
                         break
-                    if full or not skip_empty:
-                        if not room:
-                            break
-                        tags[p, place, 0], tags[p, place, 1], tags[p, place, 2] = item[p], row[p], tile[p]
+                    if total or not skip_empty:
+                        sums[place] = total
+                        tag_item[place], tag_row[place], tag_tile[place] = item[p], row[p], tile[p]
                         level[p] += 1
                         room -= 1
                     offered -= 1

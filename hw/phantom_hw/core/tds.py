@@ -20,9 +20,9 @@ class TopDownSelector(wiring.Component):
     the capacity that is left, and takes p of it. ``out_of_order`` passes over an entry that does not fit,
     ``in_order`` stops there (the capacity becomes 0, so that nothing below fits either).
 
-    The walk is a chain of functions {0..T} -> {0..T}. It ripples through blocks of ``BLOCK`` entries; a block in
-    the middle also computes where each possible capacity leads, so that the capacity skips over it as a carry
-    does in a carry-select adder. Which groups are finished does not wait for the walk: the first n groups are taken
+    The walk is a chain of functions {0..T} -> {0..T}. It ripples through blocks of ``BLOCK`` entries, in all blocks at
+    once and for each capacity that may be left above a block; then the real one chooses, as a carry does in a
+    carry-select adder. Which groups are finished does not wait for the walk: the first n groups are taken
     whole exactly if they have at most T set bits in all.
 
     Parameters
@@ -84,21 +84,27 @@ class TopDownSelector(wiring.Component):
             m.d.comb += count.eq(popcount(self.entries[i]))
 
         blocks = [range(start, min(start + self.BLOCK, length)) for start in range(0, length, self.BLOCK)]
-        into = Const(threads, width)
+        into = None
         for number, block in enumerate(blocks):
-            starts = range(threads + 1) if number else [threads]
-            walks = {start: self._walk(m, number, start, [counts[i] for i in block]) for start in starts}
+            of_block = [counts[i] for i in block]
+            if into is None:  # the whole capacity is there: one walk, nothing to choose
+                into = self._answer(m, block, self._walk(m, number, threads, of_block), of_block)
+                continue
             below = Signal(width, name=f"below_block{number}")
+            walks = [self._walk(m, number, start, of_block) for start in range(threads + 1)]
             with m.Switch(into):
-                for start, walk in walks.items():
+                for start, walk in enumerate(walks):
                     with m.Case(start):
-                        for step, i in enumerate(block):
-                            m.d.comb += self.capacity[i].eq(walk[step])
-                            m.d.comb += self.taken[i].eq(self._fits(walk[step], counts[i]) & (counts[i] != 0))
-                        m.d.comb += below.eq(walk[-1])
+                        m.d.comb += below.eq(self._answer(m, block, walk, of_block))
             into = below
         self._finish(m, counts)
         return m
+
+    def _answer(self, m: Module, block, walk, counts):
+        """Give the answers of a block for one walk through it; the capacity below it."""
+        for i, capacity, count in zip(block, walk[:-1], counts, strict=True):
+            m.d.comb += [self.capacity[i].eq(capacity), self.taken[i].eq(self._fits(capacity, count) & (count != 0))]
+        return walk[-1]
 
     def _walk(self, m: Module, number: int, start: int, counts):
         """The capacity above each entry of a block, and below it, if it is ``start`` above the block."""
@@ -129,18 +135,3 @@ class TopDownSelector(wiring.Component):
             terms = [a[k - 1], b[k - 1]] + [a[i - 1] & b[k - i - 1] for i in range(1, k)]
             m.d.comb += total[k - 1].eq(any_of(terms))
         return total
-
-    def _skip(self, m: Module, number: int, into, counts):
-        """The capacity below a whole block, computed for each capacity above it and then chosen."""
-        threads = self._config.threads
-        out = Signal(len(into), name=f"into_block{number + 1}")
-        with m.Switch(into):
-            for start in range(threads + 1):
-                capacity = Signal(len(into), name=f"from{start}_block{number}_0", init=start)
-                for step, count in enumerate(counts):
-                    below = Signal(len(into), name=f"from{start}_block{number}_{step + 1}")
-                    m.d.comb += below.eq(self._step(capacity, count))
-                    capacity = below
-                with m.Case(start):
-                    m.d.comb += out.eq(capacity)
-        return out

@@ -42,9 +42,6 @@ def field_meanings() -> dict[str, str]:
 
 # --- commands ---------------------------------------------------------------------------------------
 
-_configuration, _console = configuration, console
-
-
 @app.command()
 def doctor(
     extras: Annotated[list[str] | None, typer.Option(
@@ -139,12 +136,40 @@ def area(
 ) -> None:
     """Measure area and clock rate of a processing element and of a core on an ECP5-85F."""
     chosen = configuration(preset, file, settings)
-    from phantom_fpga import area as measurement
+    from phantom_fpga.area import BLOCKS, render
+    from phantom_fpga.area import area as measure
 
     with progress() as report:
-        rows = measurement.area(chosen, tuple(block or measurement.BLOCKS), place=place, seeds=tuple(seed or (1,)),
-                                progress=report)
-    console().print(measurement.render(rows))
+        rows = measure(chosen, tuple(block or BLOCKS), place=place, seeds=tuple(seed or (1,)), progress=report)
+    console().print(render(rows))
+
+
+@fpga_app.command()
+def build(
+    board: Annotated[str, typer.Option("--board", "-b", metavar="NAME", help="ulx3s, tangnano20k or icebreaker.")],
+    preset: Preset = None,
+    file: ConfigFile = None,
+    settings: Settings = None,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the build.")] = Path(
+        "build/fpga"),
+    seed: Annotated[list[int] | None, typer.Option(
+        "--seed", metavar="N", help="A seed of the placement; may be repeated: the first that meets the clock.",
+        show_default="1, 2, 3")] = None,
+) -> None:
+    """Build the bitstream of a core that tests itself; the configuration is the board's own unless one is given."""
+    from phantom_fpga import Board
+    from phantom_fpga import build as run
+
+    from phantom.selftest import self_test
+
+    Board.named(board)
+    chosen = configuration(board if preset is None and file is None else preset, file, settings)
+    operands, golden_checksum = self_test(board, chosen)
+    with progress() as report:
+        result = run(board, chosen, operands, golden_checksum, output, report, seeds=tuple(seed or (1, 2, 3)))
+    screen = console()
+    screen.print(result.report.read_text(encoding="utf-8"))
+    screen.print(f"bitstream: {result.bitstream}\nreport:    {result.report}", soft_wrap=True)
 
 
 @app.command()

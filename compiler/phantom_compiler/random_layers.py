@@ -19,7 +19,7 @@ from phantom_compiler.transposed import TransposedConv2d
 __all__ = ["CYCLES", "KINDS", "random_layer"]
 
 CYCLES = (200, 3000)  # core cycles that a layer is meant to take, by the tiling's estimate
-TRIES = 16
+TRIES = 12
 
 Rng = np.random.Generator
 IntArray = NDArray[Any]
@@ -35,6 +35,14 @@ class _Shape:
     size: tuple[tuple[int, int], tuple[int, int]] = ((2, 9), (3, 14))  # of the output
     weights: tuple[float, float] = (0.1, 0.7)  # density
     activations: tuple[float, float] = (0.1, 0.8)
+
+
+@dataclass(frozen=True)
+class _Aim:
+    """Cycles that a layer is meant to take, and the input channels that are tried for it."""
+
+    cycles: float
+    channels: int
 
 
 def _draw(rng: Rng, bounds: tuple[int, int]) -> int:
@@ -64,10 +72,10 @@ def _activations(rng: Rng, config: PhantomConfig, shape: tuple[int, ...], spec: 
     return _sparse(rng, shape, rng.uniform(*spec.activations), low, high)
 
 
-def _share(rng: Rng, config: PhantomConfig, scale: float) -> tuple[int, int]:
-    """Channels and filters whose product is about `scale`: mostly long sums and few results."""
-    filters = min(_draw(rng, (1, 4 * config.pe_cols)), max(1, round(scale)))
-    return max(1, round(scale / filters)), filters
+def _filters(rng: Rng, config: PhantomConfig, positions: int, aim: _Aim) -> int:
+    """So many filters that draining their results takes a part of the cycles only."""
+    results = aim.cycles * rng.uniform(0.05, 0.6)
+    return int(np.clip(round(results / positions), 1, 12 * config.pe_cols))
 
 
 def _input_size(spec: _Shape, size: tuple[int, int], padding: tuple[int, ...]) -> tuple[int, int]:
@@ -76,46 +84,48 @@ def _input_size(spec: _Shape, size: tuple[int, int], padding: tuple[int, ...]) -
     return max(1, extent[0] - padding[0] - padding[2]), max(1, extent[1] - padding[1] - padding[3])
 
 
-def _conv(rng: Rng, config: PhantomConfig, spec: _Shape, scale: float, grouping: str = "") -> tuple[Layer, IntArray]:
+def _conv(rng: Rng, config: PhantomConfig, spec: _Shape, aim: _Aim, grouping: str = "") -> tuple[Layer, IntArray]:
     """A convolution; `grouping` is empty, ``"depthwise"`` or ``"grouped"``."""
     size = _draw(rng, spec.size[0]), _draw(rng, spec.size[1])
     reach = [(k - 1) * d for k, d in zip(spec.kernel, spec.dilation, strict=True)]
     padding = tuple(_draw(rng, (0, reach[i % 2])) for i in range(4))
-    channels, filters = _share(rng, config, scale)
+    images = 2 if rng.random() < 0.15 else 1
+    channels, filters = aim.channels, _filters(rng, config, images * size[0] * size[1], aim)
     groups = 1
     if grouping == "depthwise":
-        groups, channels, filters = max(1, round(scale)), 1, _draw(rng, (1, 2))
+        groups, channels, filters = aim.channels, 1, _draw(rng, (1, 2))
     elif grouping == "grouped":
         groups = _draw(rng, (2, 4))
         channels, filters = -(-channels // groups), -(-filters // groups)
     signed = bool(rng.integers(2))
     weights = _weights(rng, config, (groups * filters, channels, *spec.kernel), spec)
-    images = 2 if rng.random() < 0.15 else 1
     activations = _activations(
         rng, config, (images, groups * channels, *_input_size(spec, size, padding)), spec, signed)
     return Conv2d(weights, act_signed=signed, stride=spec.stride, padding=padding, dilation=spec.dilation,
                   groups=groups), activations
 
 
-def _conv1d(rng: Rng, config: PhantomConfig, spec: _Shape, scale: float) -> tuple[Layer, IntArray]:
+def _conv1d(rng: Rng, config: PhantomConfig, spec: _Shape, aim: _Aim) -> tuple[Layer, IntArray]:
     spec = replace(spec, kernel=(1, _draw(rng, (1, 9))), stride=(1, _draw(rng, (1, 3))),
                    dilation=(1, _draw(rng, (1, 3))), size=((1, 1), (8, 80)))
-    layer, activations = _conv(rng, config, spec, scale, "grouped" if rng.random() < 0.2 else "")
+    layer, activations = _conv(rng, config, spec, aim, "grouped" if rng.random() < 0.2 else "")
     assert isinstance(layer, Conv2d)
     return Conv1d(layer.weights[:, :, 0], act_signed=layer.act_signed, stride=spec.stride[1],
                   padding=(layer.padding[1], layer.padding[3]), dilation=spec.dilation[1],
                   groups=layer.groups), activations[:, :, 0]
 
 
-def _transposed(rng: Rng, config: PhantomConfig, spec: _Shape, scale: float) -> tuple[Layer, IntArray]:
+def _transposed(rng: Rng, config: PhantomConfig, spec: _Shape, aim: _Aim) -> tuple[Layer, IntArray]:
     stride = _draw(rng, (1, 3)), _draw(rng, (1, 3))
     kernel = _draw(rng, (2, 4)), _draw(rng, (2, 4))
     groups = _draw(rng, (1, 2))
-    channels, filters = _share(rng, config, scale / groups)
+    size = _draw(rng, (2, 6)), _draw(rng, (2, 8))
+    positions = size[0] * size[1] * stride[0] * stride[1] * groups
+    channels, filters = -(-aim.channels // groups), _filters(rng, config, positions, aim)
     signed = bool(rng.integers(2))
     weights = _weights(rng, config, (groups * channels, filters, *kernel), spec)
     activations = _activations(
-        rng, config, (1, groups * channels, _draw(rng, (2, 6)), _draw(rng, (2, 8))), spec, signed)
+        rng, config, (1, groups * channels, *size), spec, signed)
     return TransposedConv2d(weights, act_signed=signed, stride=stride,
                             padding=tuple(_draw(rng, (0, kernel[i % 2] - 1)) for i in range(4)),
                             output_padding=(_draw(rng, (0, stride[0] - 1)), _draw(rng, (0, stride[1] - 1))),
@@ -123,22 +133,20 @@ def _transposed(rng: Rng, config: PhantomConfig, spec: _Shape, scale: float) -> 
 
 
 def _fully_connected(
-    rng: Rng, config: PhantomConfig, spec: _Shape, scale: float, batch: tuple[int, int] = (1, 2)
+    rng: Rng, config: PhantomConfig, spec: _Shape, aim: _Aim, batch: tuple[int, int] = (1, 2)
 ) -> tuple[Layer, IntArray]:
     images = _draw(rng, batch)
-    inputs, neurons = _share(rng, config, 25 * scale / images)
-    if rng.integers(2):
-        inputs, neurons = sorted((inputs, neurons))[::-1]
+    inputs, neurons = 4 * aim.channels, max(1, round(aim.cycles * rng.uniform(0.02, 0.4) / images))
     signed = bool(rng.integers(2))
     return (FullyConnected(_weights(rng, config, (neurons, inputs), spec), act_signed=signed),
             _activations(rng, config, (images, inputs), spec, signed))
 
 
-Maker = Callable[[Rng, PhantomConfig, float], tuple[Layer, IntArray]]
+Maker = Callable[[Rng, PhantomConfig, _Aim], tuple[Layer, IntArray]]
 
 
 def _of(spec: _Shape, grouping: str = "") -> Maker:
-    return lambda rng, config, scale: _conv(rng, config, spec, scale, grouping)
+    return lambda rng, config, aim: _conv(rng, config, spec, aim, grouping)
 
 
 _MAKERS: dict[str, Maker] = {
@@ -156,10 +164,10 @@ _MAKERS: dict[str, Maker] = {
     "pointwise": _of(_Shape(kernel=(1, 1))),
     "pointwise_s2": _of(_Shape(kernel=(1, 1), stride=(2, 2))),
     "grouped": _of(_Shape(), "grouped"),
-    "conv1d": lambda rng, config, scale: _conv1d(rng, config, _Shape(), scale),
-    "transposed": lambda rng, config, scale: _transposed(rng, config, _Shape(), scale),
-    "fully_connected": lambda rng, config, scale: _fully_connected(rng, config, _Shape(), scale),
-    "matmul": lambda rng, config, scale: _fully_connected(rng, config, _Shape(), scale, (3, 24)),
+    "conv1d": lambda rng, config, aim: _conv1d(rng, config, _Shape(), aim),
+    "transposed": lambda rng, config, aim: _transposed(rng, config, _Shape(), aim),
+    "fully_connected": lambda rng, config, aim: _fully_connected(rng, config, _Shape(), aim),
+    "matmul": lambda rng, config, aim: _fully_connected(rng, config, _Shape(), aim, (3, 24)),
     "dense": _of(_Shape(weights=(1.0, 1.0), activations=(1.0, 1.0))),
     "very_sparse": _of(_Shape(weights=(0.005, 0.02), activations=(0.005, 0.3))),
     "one_pixel": _of(_Shape(size=((1, 1), (1, 1)))),
@@ -208,10 +216,10 @@ def random_layer(
     if kind not in _MAKERS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
     target = float(np.exp(rng.uniform(*np.log(cycles))))
-    scale = 24.0
+    channels = 8
     best: tuple[float, Layer, IntArray] | None = None
     for _ in range(TRIES):
-        layer, activations = _MAKERS[kind](rng, config, scale)
+        layer, activations = _MAKERS[kind](rng, config, _Aim(target, channels))
         try:
             estimate = find_tiling(layer.problem(activations), config).cycles
         except LayerError:  # the padding drawn leaves nothing of the output
@@ -221,7 +229,7 @@ def random_layer(
             best = miss, layer, activations
         if miss < 0.4:
             break
-        scale = float(np.clip(scale * np.clip(target / estimate, 0.25, 4.0), 1.0, 4096.0))
+        channels = round(np.clip(channels * np.clip(target / estimate, 0.2, 5.0), 1, 2048))
     assert best is not None
     layer = replace(_within_accumulator(best[1], config), name=f"random {kind}")
     return layer, best[2]

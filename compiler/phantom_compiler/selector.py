@@ -64,8 +64,10 @@ def sample_items(masks: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def cycles_per_item(
     sample: NDArray[np.bool_], density: float, used: NDArray[np.bool_], config: PhantomConfig
-) -> float:
-    """Estimate the cycles that a PE spends on an item if it never waits.
+) -> tuple[float, float]:
+    """Estimate the cycles that a PE spends on an item if it never waits, and the part of the rows that is sent.
+
+    Rows of zeros are not sent, and their items take no time.
 
     Parameters
     ----------
@@ -78,11 +80,13 @@ def cycles_per_item(
     config : PhantomConfig
     """
     if not len(sample):
-        return 0.0
+        return 0.0, 0.0
     groups = -(-len(used) // config.group)
-    counts = np.zeros((SAMPLE, groups * config.group), np.int64)
     hits = np.random.default_rng(1).random((SAMPLE, len(used), sample.shape[1]), np.float32) < density
-    counts[:, :len(used)] = (hits & sample[:, None] & used[:, None]).sum(axis=2)
+    hits &= used[:, None]
+    sent = hits.any(axis=(1, 2))
+    counts = np.zeros((int(sent.sum()), groups * config.group), np.int64)
+    counts[:, :len(used)] = (hits & sample[:, None])[sent].sum(axis=2)
     cycles = _run(counts.reshape(-1, config.group), groups, config.window_groups, config.refill_groups, config.threads,
                   config.tds == "in_order", config.skip_empty)
-    return cycles / SAMPLE
+    return cycles / SAMPLE, float(sent.mean())

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
@@ -64,6 +65,7 @@ class _Statistics:
     rows: int
     items: float  # nonempty items of one filter
     item_cycles: float  # that a PE works on an item
+    sent: float  # part of the rows that is not all zero
 
 
 def _stretches(problem: Problem, taps: int, parts: int, config: PhantomConfig) -> Iterator[RowGeometry]:
@@ -133,9 +135,11 @@ def _together(*cycles: float) -> float:
     return float(sum(c**CONTENTION for c in cycles) ** (1 / CONTENTION))
 
 
-def _cost(problem: Problem, config: PhantomConfig, tiling: Tiling, statistics: _Statistics) -> float:
+def _cost(
+    problem: Problem, config: PhantomConfig, geometry: RowGeometry, sharing: Sharing, depth: int,
+    statistics: _Statistics,
+) -> float:
     """Cycles of the layer: for each tile the slowest of both links, the PEs and the drain."""
-    geometry, depth = tiling.geometry, tiling.depth
     images, filters = problem.out_shape[:2]
     rows, columns = problem.out_size
     blocks = images * -(-rows // geometry.height) * -(-columns // geometry.width)
@@ -143,12 +147,12 @@ def _cost(problem: Problem, config: PhantomConfig, tiling: Tiling, statistics: _
     density = statistics.items / statistics.rows  # of items
     groups = -(-geometry.positions // config.group)
     beats = max(-(-geometry.row_values // config.moving_link), -(-groups // config.mask_groups))
-    if tiling.sharing is Sharing.POSITIONS:
+    if sharing is Sharing.POSITIONS:
         tiles = problem.groups * -(-per_group // (depth * config.pe_cols)) * blocks
         used = per_group * problem.groups * blocks / tiles  # filters of a tile
         streams, row_filters = 1.0, used
         column_rows = float(statistics.rows)
-    elif tiling.sharing is Sharing.NOTHING:
+    elif sharing is Sharing.NOTHING:
         together = depth // per_group
         tiles = -(-problem.groups // (together * config.pe_cols)) * blocks
         streams = min(config.pe_cols, problem.groups / together)
@@ -158,14 +162,15 @@ def _cost(problem: Problem, config: PhantomConfig, tiling: Tiling, statistics: _
         tiles = slices * -(-blocks // config.pe_cols)
         streams, row_filters = blocks * slices / tiles, min(depth, per_group)
         column_rows = float(statistics.rows)
+    column_rows *= statistics.sent
     sent = column_rows * (1 - (1 - min(density, 1.0)) ** row_filters)  # rows that some item uses
     moving = sent * beats * streams
-    mean = min(row_filters, depth) * density if tiling.sharing is not Sharing.NOTHING else per_group * density
-    spread = 0.85 * np.sqrt(mean * (1 - min(density, 1.0))) if config.pe_cols > 1 else 0.0
+    mean = min(row_filters, depth) * density if sharing is not Sharing.NOTHING else per_group * density
+    spread = 0.85 * math.sqrt(mean * (1 - min(density, 1.0))) if config.pe_cols > 1 else 0.0
     stationary = column_rows * min(mean + spread, float(depth))
     items = depth * statistics.items / config.pe_rows
     compute = items * statistics.item_cycles
-    outputs = tiling.outputs
+    outputs = depth * geometry.positions
     drain = outputs * config.pe_cols
     # the first tile's work and the last one's drain overlap with nothing
     work_cycles = _together(moving, stationary, compute + outputs)
@@ -200,9 +205,9 @@ def tilings(problem: Problem, config: PhantomConfig) -> Iterator[Tiling]:
                 filled = masks.any(axis=2)
                 items, sample = float(filled.sum()) / len(filled), sample_items(masks[filled])
             used = geometry.outputs()[0] >= 0
-            statistics = _Statistics(masks.shape[1], items, cycles_per_item(sample, density, used, config))
+            statistics = _Statistics(masks.shape[1], items, *cycles_per_item(sample, density, used, config))
             for sharing, members, together in _sharings(problem, config):
                 lanes = 1 if sharing is Sharing.FILTERS else config.pe_cols
                 for depth in _depths(members, together, lanes, config.acc_depth // geometry.positions):
-                    tiling = Tiling(geometry, sharing, depth)
-                    yield replace(tiling, cycles=float(_cost(problem, config, tiling, statistics)))
+                    yield Tiling(geometry, sharing, depth,
+                                 _cost(problem, config, geometry, sharing, depth, statistics))

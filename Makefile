@@ -51,7 +51,7 @@ verify: $(READY)
 	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup
 
 prove: $(READY)
-	@$(BIN)/python -m pytest -q tests/formal
+	@$(BIN)/python -m tests.formal --jobs $(JOBS)
 
 coverage: $(READY)
 	@$(BIN)/python -m phantom_sim.coverage

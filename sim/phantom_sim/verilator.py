@@ -33,6 +33,8 @@ VERILATOR_FLAGS = (
     "-O3",
     # Amaranth's output is generated: its widths and unused bits are no news
     "-Wno-fatal", "-Wno-lint", "-Wno-style",
+    # a constant assigned to a part of a signal becomes an `always @*` that no simulator ever runs
+    "-Wwarn-ALWNEVER", "-Werror-ALWNEVER",
     # the same values in every run, whatever the design leaves undefined
     "--x-assign", "0", "--x-initial", "0",
     "--output-split", "20000", "--output-split-cfuncs", "500",
@@ -217,7 +219,6 @@ class _Build:
         """Build in a folder of its own and move it to ``target`` when it is complete."""
         log = target.with_suffix(".log")
         log.unlink(missing_ok=True)
-        runtime = self._runtime(log)
         with tempfile.TemporaryDirectory(prefix=f"{target.name}.", dir=self.folder) as temporary:
             work, done = Path(temporary), Path(temporary) / "done"
             done.mkdir()
@@ -231,6 +232,7 @@ class _Build:
                 "make", f"-j{len(os.sched_getaffinity(0))}", "-C", str(objects), "-f", f"{PREFIX}.mk",
                 f"{PREFIX}__ALL.a", f"OPT_FAST={' '.join(FAST_FLAGS)}", f"OPT_SLOW={' '.join(SLOW_FLAGS)}",
             ])
+            runtime = self._runtime(log)
             self._step(log, [
                 *self.compiler, f"-I{objects}", f"-I{self.harness.parent.resolve()}", "-shared", "-Wl,-Bsymbolic",
                 "-o", str(done / LIBRARY), str(self.harness.resolve()), str(objects / f"{PREFIX}__ALL.a"),

@@ -83,6 +83,9 @@ class TopDownSelector(wiring.Component):
         for i, count in enumerate(counts):
             m.d.comb += count.eq(popcount(self.entries[i]))
 
+        # signals of their own: a constant assigned to a part of a signal is an `always @*` that no simulator runs
+        self._above = [Signal(width, name=f"above{i}") for i in range(length)]
+        m.d.comb += [capacity.eq(above) for capacity, above in zip(self.capacity, self._above, strict=True)]
         blocks = [range(start, min(start + self.BLOCK, length)) for start in range(0, length, self.BLOCK)]
         into = None
         for number, block in enumerate(blocks):
@@ -103,7 +106,7 @@ class TopDownSelector(wiring.Component):
     def _answer(self, m: Module, block, walk, counts):
         """Give the answers of a block for one walk through it; the capacity below it."""
         for i, capacity, count in zip(block, walk[:-1], counts, strict=True):
-            m.d.comb += [self.capacity[i].eq(capacity), self.taken[i].eq(self._fits(capacity, count) & (count != 0))]
+            m.d.comb += [self._above[i].eq(capacity), self.taken[i].eq(self._fits(capacity, count) & (count != 0))]
         return walk[-1]
 
     def _walk(self, m: Module, number: int, start: int, counts):

@@ -213,7 +213,7 @@ def demo(
 def _conclude(results: list[LayerResult], config: PhantomConfig, folder: Path, simulated: float, wall: float) -> None:
     """Print the table; raise if anything differs."""
     screen = console()
-    screen.print(table(results, config))
+    screen.print(table(results, config, screen.width))
     million = sum(r.cycles for r in results) / 1e6
     screen.print(f"{million:.2f} million cycles of RTL in {simulated:.1f} s: {1000 * million / simulated:.0f} kHz; "
                   f"{wall:.1f} s in all")

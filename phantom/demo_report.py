@@ -7,16 +7,23 @@ import json
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from phantom_hw.config import PhantomConfig
+from rich import box
+from rich.console import JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
 from phantom.demo_run import LayerResult
 
 __all__ = ["plot", "save", "table", "totals"]
+
+COLUMNS = ("layer", "inputs -> filters", "slice", "weights\n≠ 0 %", "inputs\n≠ 0 %", "MMAC\neffectual", "MMAC\ndense",
+           "cycles\n/ 1000", "threads\nbusy %", "speedup\n× dense", "cycles\nexact", "bit-\nexact")
+WIDE_ONLY = COLUMNS[1], COLUMNS[5], COLUMNS[6]
+WIDE = 145
 
 
 def totals(results: Sequence[LayerResult], config: PhantomConfig) -> dict[str, float]:
@@ -40,40 +47,41 @@ def _exact(flag: bool) -> Text:
     return Text("yes", "green") if flag else Text("NO", "bold red")
 
 
-def table(results: Sequence[LayerResult], config: PhantomConfig) -> Table:
-    """The figures of all layers, as a table."""
+def table(results: Sequence[LayerResult], config: PhantomConfig, width: int = WIDE) -> Table:
+    """The figures of all layers, as a table; in less than `WIDE` columns without shapes and products."""
+    wide = width >= WIDE
     shown = Table(
         title=f"one core of {config.name}: {config.pe_rows} × {config.pe_cols} PEs of {config.threads} threads, "
               f"L_f {config.lookahead}, {config.act_width}-bit activations, {config.weight_width}-bit weights",
         caption="slices have all input channels; threads busy = effectual MACs / (threads × cycles); "
-                "speedup = dense MACs / (threads × cycles)")
-    for header in ("layer", "inputs -> filters", "slice"):
-        shown.add_column(header, overflow="fold")
-    for header in ("weights\n≠ 0 %", "inputs\n≠ 0 %", "MMAC\neffectual", "MMAC\ndense", "cycles\n/ 1000",
-                   "threads\nbusy %", "speedup\n× dense"):
-        shown.add_column(header, justify="right")
-    for header in ("cycles\nexact", "bit-\nexact"):
-        shown.add_column(header, justify="center")
+                "speedup = dense MACs / (threads × cycles)",
+        box=box.HEAVY_HEAD if wide else box.SIMPLE_HEAD, padding=(0, 1) if wide else 0, pad_edge=wide)
+    columns = [column for column in COLUMNS if wide or column not in WIDE_ONLY]
+    for header in columns:
+        justify = "left" if header in COLUMNS[:3] else "center" if header in COLUMNS[-2:] else "right"
+        shown.add_column(header, justify=cast(JustifyMethod, justify), overflow="fold")
+
+    def add(cells: Sequence[str | Text]) -> None:
+        """Add a row of a cell for each of `COLUMNS`."""
+        shown.add_row(*(cell for header, cell in zip(COLUMNS, cells, strict=True) if header in columns))
 
     def numbers(effectual: float, dense: float, cycles: float, utilization: float, speedup: float) -> list[str]:
         return [f"{effectual / 1e6:.2f}", f"{dense / 1e6:.2f}", f"{cycles / 1e3:,.1f}", f"{100 * utilization:.1f}",
                 f"{speedup:.2f}"]
 
     for r in results:
-        shown.add_row(
-            r.layer, r.shape, r.slice, f"{100 * r.weight_density:.1f}", f"{100 * r.activation_density:.1f}",
-            *numbers(r.effectual_macs, r.dense_macs, r.cycles, r.thread_utilization, r.dense_speedup),
-            _exact(r.model_exact), _exact(r.bit_exact))
+        add([r.layer, r.shape, r.slice, f"{100 * r.weight_density:.1f}", f"{100 * r.activation_density:.1f}",
+             *numbers(r.effectual_macs, r.dense_macs, r.cycles, r.thread_utilization, r.dense_speedup),
+             _exact(r.model_exact), _exact(r.bit_exact)])
     convolutions = [r for r in results if r.kind == "convolution"]
     if len(convolutions) > 1:
         total = totals(convolutions, config)
         keys = "effectual_macs", "dense_macs", "cycles", "thread_utilization", "dense_speedup"
         shown.add_section()
-        shown.add_row(
-            "total", f"{len(convolutions)} convolutions", "", "", "", *numbers(*(total[key] for key in keys)),
-            _exact(all(r.model_exact for r in convolutions)), _exact(all(r.bit_exact for r in convolutions)))
-        shown.add_row("mean", "geometric", *[""] * 6, f"{100 * total['geomean_thread_utilization']:.1f}",
-                      f"{total['geomean_dense_speedup']:.2f}")
+        add(["total", "", f"{len(convolutions)} convolutions", "", "", *numbers(*(total[key] for key in keys)),
+             _exact(all(r.model_exact for r in convolutions)), _exact(all(r.bit_exact for r in convolutions))])
+        add(["mean", "", "geometric", *[""] * 5, f"{100 * total['geomean_thread_utilization']:.1f}",
+             f"{total['geomean_dense_speedup']:.2f}", "", ""])
     return shown
 
 

@@ -7,7 +7,7 @@ from phantom_compiler.lowering import lower
 from phantom_compiler.packing import pack, payload_words, unpack
 from phantom_compiler.problem import Selection
 from phantom_compiler.program import CoreProgram
-from phantom_compiler.tiling import Sharing, Tiling, TilingError, find_tiling
+from phantom_compiler.tiling import Sharing, Tiling, find_tiling
 from phantom_compiler.transposed import TransposedConv2d
 
 __all__ = [
@@ -20,7 +20,6 @@ __all__ = [
     "Selection",
     "Sharing",
     "Tiling",
-    "TilingError",
     "TransposedConv2d",
     "find_tiling",
     "lower",

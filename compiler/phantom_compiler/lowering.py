@@ -185,8 +185,6 @@ def lower(
     ------
     LayerError
         If the layer or its activations cannot be computed exactly, see `Layer.validate`.
-    TilingError
-        If no tiling fits the configuration.
     """
     layer.validate(config, activations, select)
     return lower_problem(layer.problem(activations, select), config, balance=balance, tiling=tiling)

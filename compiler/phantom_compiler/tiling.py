@@ -14,15 +14,11 @@ from phantom_compiler.geometry import RowGeometry
 from phantom_compiler.problem import Problem
 from phantom_compiler.selector import cycles_per_item, sample_items
 
-__all__ = ["Sharing", "Tiling", "TilingError", "find_tiling", "tilings"]
+__all__ = ["Sharing", "Tiling", "find_tiling", "tilings"]
 
 WIDTH_CHOICES = 10  # numbers of stretches tried beyond the fewest that fit a row slot
 CONTENTION = 4  # fitted to core simulations of VGG16 layers, which it meets within 5 %
 TILE_OVERHEAD = 6  # cycles a tile costs beyond its work
-
-
-class TilingError(ValueError):
-    """No tiling of the layer fits the configuration."""
 
 
 class Sharing(Enum):
@@ -178,19 +174,8 @@ def _cost(
 
 
 def find_tiling(problem: Problem, config: PhantomConfig) -> Tiling:
-    """Return the tiling that the cost estimate likes best.
-
-    Raises
-    ------
-    TilingError
-        If no row of the layer fits a row slot.
-    """
-    best = min(tilings(problem, config), key=lambda tiling: tiling.cycles, default=None)
-    if best is None:
-        raise TilingError(
-            f"row_width must hold a row of {problem.stationary.shape[3]} taps at dilation {problem.dilation[1]}, "
-            f"not {config.row_width}")
-    return best
+    """Return the tiling that the cost estimate likes best; there is always one, a tap and a position at a time."""
+    return min(tilings(problem, config), key=lambda tiling: tiling.cycles)
 
 
 def tilings(problem: Problem, config: PhantomConfig) -> Iterator[Tiling]:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from phantom_hw.config import PhantomConfig
 
 from phantom_compiler.kernels import fill_rows
+from phantom_compiler.rows import RowSource
 from phantom_compiler.schedule import Schedule
 from phantom_compiler.tiling import Tiling
-
-if TYPE_CHECKING:
-    from phantom_compiler.lowering import RowSource
 
 __all__ = ["TileBeats", "make_beats"]
 
@@ -186,10 +184,11 @@ def _moving(
     last = np.zeros(stops[-1], np.uint8)
     last[stops - 1] = 1
     sent = (np.arange(beats) < lengths[:, None]).ravel()
-    masks = masks.reshape(n * beats, config.mask_groups, config.group)
-    values = values.reshape(n * beats, config.moving_link)
+    mask_beats = masks.reshape(n * beats, config.mask_groups, config.group)
+    value_beats = values.reshape(n * beats, config.moving_link)
     fields = {
         "pe_row": np.repeat(pe_row, lengths), "cols": np.repeat(cols, lengths), "last": last,
-        "mask": masks if sent.all() else masks[sent], "values": values if sent.all() else values[sent],
+        "mask": mask_beats if sent.all() else mask_beats[sent],
+        "values": value_beats if sent.all() else value_beats[sent],
     }
     return fields, stops[ends - 1]

@@ -61,7 +61,7 @@ def _layout_leaves(layout: data.Layout) -> list[_Leaf]:
     layout = data.Layout.cast(layout)
     if isinstance(layout, (data.ArrayLayout, data.UnionLayout)):
         raise ValueError(f"layout must be a struct, not {layout!r}")
-    return list(_leaves(layout, (), (), np.int64(0)))
+    return list(_leaves(layout, (), (), np.zeros((), np.int64)))
 
 
 def _lookup(fields: Fields, path: tuple[str, ...]) -> NDArray[Any]:

@@ -78,6 +78,11 @@ def _filters(rng: Rng, config: PhantomConfig, positions: int, aim: _Aim) -> int:
     return int(np.clip(round(results / positions), 1, 12 * config.pe_cols))
 
 
+def _padding(rng: Rng, vertical: int, horizontal: int) -> tuple[int, int, int, int]:
+    return (_draw(rng, (0, vertical)), _draw(rng, (0, horizontal)), _draw(rng, (0, vertical)),
+            _draw(rng, (0, horizontal)))
+
+
 def _input_size(spec: _Shape, size: tuple[int, int], padding: tuple[int, ...]) -> tuple[int, int]:
     extent = [(o - 1) * s + (k - 1) * d + 1 for o, s, k, d in
               zip(size, spec.stride, spec.kernel, spec.dilation, strict=True)]
@@ -88,7 +93,7 @@ def _conv(rng: Rng, config: PhantomConfig, spec: _Shape, aim: _Aim, grouping: st
     """A convolution; `grouping` is empty, ``"depthwise"`` or ``"grouped"``."""
     size = _draw(rng, spec.size[0]), _draw(rng, spec.size[1])
     reach = [(k - 1) * d for k, d in zip(spec.kernel, spec.dilation, strict=True)]
-    padding = tuple(_draw(rng, (0, reach[i % 2])) for i in range(4))
+    padding = _padding(rng, reach[0], reach[1])
     images = 2 if rng.random() < 0.15 else 1
     channels, filters = aim.channels, _filters(rng, config, images * size[0] * size[1], aim)
     groups = 1
@@ -127,7 +132,7 @@ def _transposed(rng: Rng, config: PhantomConfig, spec: _Shape, aim: _Aim) -> tup
     activations = _activations(
         rng, config, (1, groups * channels, *size), spec, signed)
     return TransposedConv2d(weights, act_signed=signed, stride=stride,
-                            padding=tuple(_draw(rng, (0, kernel[i % 2] - 1)) for i in range(4)),
+                            padding=_padding(rng, kernel[0] - 1, kernel[1] - 1),
                             output_padding=(_draw(rng, (0, stride[0] - 1)), _draw(rng, (0, stride[1] - 1))),
                             groups=groups), activations
 

@@ -57,7 +57,7 @@ def _rows(config: PhantomConfig, layer: dict[str, Any], words: NDArray[np.uint32
     masks = (beats["mask"].reshape(len(words), -1)[..., None] >> np.arange(config.threads)) & 1
     rows = []
     start = 0
-    for stop in np.flatnonzero(beats["last"]) + 1:
+    for stop in (np.flatnonzero(beats["last"]) + 1).tolist():
         for name in ("pe_row", "cols"):
             _check(len(set(beats[name][start:stop].tolist())) == 1, f"beats {start}..{stop - 1} differ in {name}")
         row = _Row(int(beats["cols"][start]), int(beats["pe_row"][start]),

@@ -68,7 +68,7 @@ def deal(
         members[dealt < 0] = -1
         return list(members.reshape(len(dealt), config.pe_cols, depth))
     columns = 1 if sharing is Sharing.FILTERS else config.pe_cols
-    tiles = []
+    tiles: list[IntArray] = []
     for group in range(groups):
         dealt = deal_filters(work[group * per_group:(group + 1) * per_group], columns, depth, balance)
         dealt = np.where(dealt < 0, -1, dealt + group * per_group)

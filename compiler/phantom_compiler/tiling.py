@@ -187,7 +187,7 @@ def tilings(problem: Problem, config: PhantomConfig) -> Iterator[Tiling]:
         for geometry in _stretches(problem, taps, parts, config):
             if masks is None:
                 masks = geometry.arrange(nonzero, config.threads)
-                filled = masks.any(axis=2)
+                filled = np.asarray(np.any(masks, axis=2))
                 items, sample = float(filled.sum()) / len(filled), sample_items(masks[filled])
             used = geometry.outputs()[0] >= 0
             statistics = _Statistics(masks.shape[1], items, *cycles_per_item(sample, density, used, config))

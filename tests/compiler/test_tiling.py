@@ -41,7 +41,7 @@ def test_rows_of_zeros_are_not_sent():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("preset", PhantomConfig.presets())
+@pytest.mark.parametrize("preset", ["icebreaker", "tiny", "ulx3s"])
 def test_tilings_fit_the_configuration(kind, preset):
     config = PhantomConfig.preset(preset)
     layer, activations = random_layer(np.random.default_rng(3), config, kind, cycles=(100, 400))

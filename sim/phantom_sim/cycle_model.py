@@ -120,14 +120,14 @@ def prepare(config: PhantomConfig, layer_words, moving_words, stationary_words) 
     def starts(lists: list) -> np.ndarray:
         return np.concatenate([[0], np.cumsum([len(x) for x in lists])]).astype(np.int64)
 
+    # a row that only meets empty items may be shorter than its groups
     needed = groups * config.group
-    if entries.shape[1] < needed:
-        raise ValueError(f"rows of {entries.shape[1]} positions do not cover {groups} groups of {config.group}")
+    entries = np.pad(entries, ((0, 0), (0, max(0, needed - entries.shape[1]))))[:, :needed]
     return CoreStreams(
         groups=groups, outputs=int(np.ravel(layer["outputs"])[0]),
         moving_pes=moving_pes, moving_last=last, stationary_pes=pes(stationary["pe_row"], valid),
         row_start=starts(row_lists), rows=np.concatenate(row_lists).astype(np.int32),
-        entries=np.ascontiguousarray(entries[:, :needed]),
+        entries=np.ascontiguousarray(entries),
         item_start=starts(mask_lists), item_mask=np.concatenate(mask_lists), item_flags=np.concatenate(flag_lists),
     )
 

@@ -1,0 +1,133 @@
+"""Synthesis: RTLIL in, a netlist of the family's cells out, by native Yosys in a process of its own."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from phantom_fpga.errors import FpgaError
+from phantom_fpga.process import Progress, run_tool
+from phantom_fpga.usage import FAMILIES, Usage, count, parse_stat
+
+__all__ = ["Synthesis", "require", "synthesize"]
+
+_RUN_SCRIPT = "import sys; from pyosys import libyosys; libyosys.run_pass('script ' + sys.argv[1], libyosys.Design())"
+_PASS = re.compile(r"(\d+(?:\.\d+)*)\. Executing (.+?)\.?$")
+
+
+@dataclass(frozen=True)
+class Synthesis:
+    """A finished synthesis.
+
+    Attributes
+    ----------
+    family : str
+        FPGA family of the cells.
+    top : str
+        Top module.
+    netlist : Path
+        The netlist in Yosys's JSON format, as nextpnr reads it.
+    verilog : Path or None
+        The same netlist as Verilog, if it was asked for.
+    usage : Usage
+        What the netlist occupies.
+    log : Path
+        What Yosys said.
+    """
+
+    family: str
+    top: str
+    netlist: Path
+    verilog: Path | None
+    usage: Usage
+    log: Path
+
+
+def require(module: str) -> None:
+    """Raise a clear error if an optional package is missing.
+
+    Raises
+    ------
+    FpgaError
+        The package cannot be imported.
+    """
+    if importlib.util.find_spec(module) is None:
+        raise FpgaError(f"package {module} is missing: pip install 'phantom-accelerator[fpga]'")
+
+
+def _shown_pass(line: str) -> str | None:
+    match = _PASS.match(line)
+    return f"{match[1]} {match[2]}" if match else None
+
+
+def synthesize(
+    rtlil: str,
+    family: str,
+    top: str,
+    work_dir: str | Path,
+    *,
+    probes: dict[str, str] | None = None,
+    timeout: float = 1800.0,
+    progress: Progress | None = None,
+) -> Synthesis:
+    """Map a design to the cells of an FPGA family.
+
+    Parameters
+    ----------
+    rtlil : str
+        The whole design as RTLIL text.
+    family : str
+        ``"ecp5"``, ``"ice40"`` (UP5K, multipliers in SB_MAC16) or ``"gowin"``.
+    top : str
+        Top module.
+    work_dir : str or Path
+        Existing folder for the files of the run (``TOP.il``, ``TOP.json``, ``TOP.synthesis.log`` ...).
+    probes : dict of str to str, optional
+        Write the netlist as Verilog too, with these nets of the flattened top as additional output
+        ports: net name to port name. The JSON netlist does not have them.
+    timeout : float
+        Seconds after which the run is given up.
+    progress : callable, optional
+        Told what runs, see :data:`phantom_fpga.process.Progress`.
+
+    Returns
+    -------
+    Synthesis
+
+    Raises
+    ------
+    FpgaError
+        Unknown family, Yosys not installed, or Yosys stopped.
+    """
+    if family not in FAMILIES:
+        raise FpgaError(f"unknown FPGA family {family!r}; families: {', '.join(FAMILIES)}")
+    require("pyosys")
+    folder = Path(work_dir)
+    (folder / f"{top}.il").write_text(rtlil, encoding="utf-8")
+    script = [
+        f"read_rtlil {top}.il",
+        *(command.format(top=top) for command in FAMILIES[family].synth),
+        f"write_json {top}.json",
+        f"tee -q -o {top}.stat stat -json",
+    ]
+    if probes is not None:
+        script.append(f"cd {top}")
+        script += [f"rename -output {net} {port}" for net, port in probes.items()]
+        script += ["cd", f"write_verilog -noattr {top}.netlist.v"]
+    (folder / f"{top}.ys").write_text("\n".join(script) + "\n", encoding="utf-8")
+    log = folder / f"{top}.synthesis.log"
+    run_tool(
+        [sys.executable, "-P", "-c", _RUN_SCRIPT, f"{top}.ys"],
+        stage="synthesis", log=log, cwd=folder, timeout=timeout, interesting=_shown_pass, progress=progress,
+    )
+    return Synthesis(
+        family=family,
+        top=top,
+        netlist=folder / f"{top}.json",
+        verilog=folder / f"{top}.netlist.v" if probes is not None else None,
+        usage=count(parse_stat((folder / f"{top}.stat").read_text(encoding="utf-8")), family),
+        log=log,
+    )

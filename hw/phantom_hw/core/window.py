@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -96,7 +96,6 @@ class Window(wiring.Component):
         offered, consume = self._offer(m)
 
         # place s gets old group s + leaving, or else offered group s - staying; absent groups are zeros, so OR merges
-        stays = [Signal(name=f"stays{s}") for s in range(groups)]  # unary: the groups that remain
         words = []
         for s in range(groups):
             shifted = []
@@ -104,20 +103,28 @@ class Window(wiring.Component):
                 exactly = (leaves[k - 1] if k else 1) & ~leaves[k]
                 shifted.append(Mux(exactly, kept[s + k], 0))
             old = Signal(len(kept[0]), name=f"kept{s}")
-            m.d.comb += [old.eq(any_of(shifted)), stays[s].eq(old[0])]
+            m.d.comb += old.eq(any_of(shifted))
             words.append(old)
+
+        # how many stay, one-hot: the level is known early, so this waits for the selector only once
+        unary = [Const(1), *self.present, Const(0)]
+        level = [unary[n] & ~unary[n + 1] for n in range(groups + 1)]
+        unary = [Const(1), *leaves, Const(0)]
+        staying = [Signal(name=f"staying{n}") for n in range(groups + 1)]
+        for n in range(groups + 1):
+            m.d.comb += staying[n].eq(any_of(
+                [level[n + k] & unary[k] & ~unary[k + 1] for k in range(groups + 1 - n)]))
         for s in range(groups):
             fresh = []
             for behind in range(s + 1):
-                exactly = (stays[behind - 1] if behind else 1) & ~stays[behind]
-                fresh.append(Mux(exactly, offered[s - behind], 0))
+                fresh.append(Mux(staying[behind], offered[s - behind], 0))
             entered = Signal(len(kept[0]), name=f"entered{s}")
             m.d.comb += entered.eq(any_of(fresh))
             with m.If(~self.hold):
                 m.d.sync += Cat(
                     self.present[s], *(self.entries[s * size + e] for e in range(size)), self.tags[s],
                 ).eq(words[s] | entered)
-        room = [~stays[groups - 1 - i] for i in range(groups)]  # unary: free places
+        room = [any_of(staying[:groups - i]) for i in range(groups)]  # unary: free places
         with m.If(~self.hold):
             m.d.comb += self.consumed.eq(Cat(*consume(room)))
         return m

@@ -55,10 +55,11 @@ def _gowin_ff() -> frozenset[str]:
 FAMILIES: dict[str, Family] = {
     family.name: family
     for family in (
-        # A DPR16X4 is four LUTs of bits and the slice (two LUTs) that carries its write port.
+        # A DPR16X4 is four LUTs of bits and the slice (two LUTs) that carries its write port. Without
+        # -nowidelut a function of six inputs takes four LUTs: a PE grows by a fifth.
         Family(
             name="ecp5",
-            synth=("synth_ecp5 -top {top}",),
+            synth=("synth_ecp5 -nowidelut -top {top}",),
             lut=frozenset({"LUT4"}),
             carry={"CCU2C": 2},
             lutram={"TRELLIS_DPR16X4": 6, "TRELLIS_RAM16X2": 4},

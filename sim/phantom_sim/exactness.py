@@ -132,6 +132,6 @@ def random_config(rng: np.random.Generator, size: int = 100) -> PhantomConfig:
         if values["pe_rows"] * values["pe_cols"] * values["threads"] * lookahead > size:
             continue
         try:
-            return PhantomConfig(name="random", **values)
+            return PhantomConfig.from_dict({"name": "random", **values})
         except ConfigError:
             continue

@@ -50,7 +50,7 @@ def encode_results(config: PhantomConfig, sums: NDArray[np.int64]) -> NDArray[np
     -------
     uint32[beats, words]
     """
-    tiles, _, outputs = sums.shape
+    outputs = sums.shape[2]
     _, address = _chunk_order(config, outputs)
     values = drained_values(config, sums)
     position = address % config.chunk
@@ -58,8 +58,8 @@ def encode_results(config: PhantomConfig, sums: NDArray[np.int64]) -> NDArray[np
     nonzero = values != 0
     sent = nonzero | last
     chunk = np.cumsum(last) - last  # number of each place's chunk
-    masks = np.zeros((tiles, int(last.sum())), np.uint64)
-    np.bitwise_or.at(masks, (slice(None), chunk), nonzero.astype(np.uint64) << position.astype(np.uint64))
+    bits = nonzero.astype(np.uint64) << position.astype(np.uint64)
+    masks = np.bitwise_or.reduceat(bits, np.flatnonzero(np.diff(chunk, prepend=-1)), axis=1)
     tile_last = np.zeros_like(last)
     tile_last[-1] = True
     everywhere = np.broadcast_to

@@ -25,7 +25,7 @@ LOOKAHEADS = (1, 6, 12, 18, 27)
 
 def _config(name: str, rows: int, cols: int, lookahead: int, group: int, tds: str, threads: int, bits: int,
             **others: int | bool) -> PhantomConfig:
-    return PhantomConfig(**{
+    return PhantomConfig.from_dict({
         "name": name, "pe_rows": rows, "pe_cols": cols, "lookahead": lookahead, "group": group, "tds": tds,
         "threads": threads, "act_width": bits, "weight_width": bits, "acc_width": 48 if bits == 16 else 32,
         "acc_depth": 32, "row_width": 24, "item_slots": 8, **others,

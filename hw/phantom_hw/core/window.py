@@ -142,7 +142,7 @@ class Window(wiring.Component):
         # rank: full groups among the first i, in unary; the full group with rank r goes to place r
         full = [Signal(name=f"full{i}") for i in range(groups)]
         rank = [1] + [0] * groups
-        places = [[] for _ in range(groups)]
+        places: list[list] = [[] for _ in range(groups)]
         enough = []
         for i in range(groups):
             m.d.comb += full[i].eq(self.available[i] & self.offered[i].as_value().any())

@@ -141,7 +141,7 @@ def area(
     if place and not seeds:
         raise FpgaError("placing needs at least one seed")
     rows = []
-    with tempfile.TemporaryDirectory(prefix="phantom-area-", dir=work_dir or Path.cwd()) as scratch:
+    with tempfile.TemporaryDirectory(prefix="phantom-area-") as scratch:
         for block in blocks:
             top, rtlil = BLOCKS[block]
             folder = Path(work_dir or scratch) / block

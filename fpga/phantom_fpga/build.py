@@ -17,7 +17,7 @@ from phantom_fpga.pack import pack
 from phantom_fpga.place import Placement, place
 from phantom_fpga.process import Progress
 from phantom_fpga.report import build_report
-from phantom_fpga.selftest import Operands, SelfTest
+from phantom_fpga.selftest import Operands, SelfTest, check
 from phantom_fpga.synthesis import Synthesis, synthesize
 
 __all__ = ["BuildResult", "build"]
@@ -106,6 +106,7 @@ def build(
     device = Device.named(chosen.device)
     if not seeds:
         raise FpgaError("a build needs at least one seed")
+    check(config, operands, golden_checksum)
     rtlil, constraints = chosen.design(SelfTest(config, operands, golden_checksum), config)
     target = Path(out_dir) / f"{board}-{config.name}"
     try:

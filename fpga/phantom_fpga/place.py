@@ -152,7 +152,7 @@ def place(
     device : Device
         Where to.
     netlist : str or Path
-        JSON netlist of :func:`phantom_fpga.synthesis.synthesize`.
+        JSON netlist of :func:`phantom_fpga.synthesis.synthesize`, in ``work_dir``.
     work_dir : str or Path
         Existing folder for the files of the run.
     target_mhz : float
@@ -178,9 +178,11 @@ def place(
     """
     require(device.package)
     folder, netlist = Path(work_dir).resolve(), Path(netlist).resolve()
+    if netlist.parent != folder:
+        raise FpgaError(f"the netlist must lie in the working folder {str(folder)!r}, not in {str(netlist.parent)!r}")
     log, report = folder / f"{netlist.stem}.place.log", folder / f"{netlist.stem}.timing.json"
     argv = [sys.executable, "-P", "-c", _RUN, device.package, device.entry, *device.options]
-    argv += ["--json", str(netlist.relative_to(folder)), "--report", report.name, "--seed", str(seed)]
+    argv += ["--json", netlist.name, "--report", report.name, "--seed", str(seed)]
     argv += ["--freq", f"{target_mhz:g}", "--timing-allow-fail"]
     output = None
     if constraints is not None:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TextIO
 
 from phantom_fpga.errors import FpgaError
 
@@ -37,6 +38,27 @@ def _reason(log: Path, code: int) -> str:
     if code < 0:
         return f"killed by {signal.Signals(-code).name}"
     return next((line for line in reversed(lines) if line), f"exit status {code}")
+
+
+def _follow(
+    process: subprocess.Popen, sink: TextIO, stage: str, interesting: Callable[[str], str | None],
+    progress: Progress | None,
+) -> None:
+    """Copy the output of a program to its log until it ends; whatever interrupts that ends the program, too."""
+    reported = 0.0
+    assert process.stdout is not None
+    try:
+        for line in process.stdout:
+            sink.write(line)
+            now = time.monotonic()
+            if progress is not None and now - reported >= _SECONDS_BETWEEN_REPORTS:
+                text = interesting(line.rstrip())
+                if text is not None:
+                    progress(stage, text)
+                    reported = now
+    except BaseException:
+        process.kill()
+        raise
 
 
 def run_tool(
@@ -76,7 +98,7 @@ def run_tool(
     ToolError
         The program cannot be started, failed, crashed or ran out of time.
     """
-    started, reported, expired = time.monotonic(), 0.0, threading.Event()
+    started, expired = time.monotonic(), threading.Event()
     with open(log, "w", encoding="utf-8", buffering=1) as sink:
         try:
             process = subprocess.Popen(
@@ -93,22 +115,11 @@ def run_tool(
         watchdog = threading.Timer(timeout, expire)
         watchdog.start()
         try:
-            assert process.stdout is not None
-            for line in process.stdout:
-                sink.write(line)
-                now = time.monotonic()
-                if progress is not None and now - reported >= _SECONDS_BETWEEN_REPORTS:
-                    text = interesting(line.rstrip())
-                    if text is not None:
-                        progress(stage, text)
-                        reported = now
-            code = process.wait()
-        except BaseException:
-            process.kill()
-            process.wait()
-            raise
+            with process:
+                _follow(process, sink, stage, interesting, progress)
         finally:
             watchdog.cancel()
+    code = process.returncode
     if expired.is_set():
         raise ToolError(f"{stage}: stopped after {time.monotonic() - started:.0f} s without a result", log)
     if code != 0:

@@ -16,7 +16,7 @@ from phantom_hw.core.layouts import layer_layout, moving_layout, stationary_layo
 from phantom_fpga.checksum import WIDTH, ResultChecksum
 from phantom_fpga.errors import FpgaError
 
-__all__ = ["BeatPlayer", "Operands", "SelfTest"]
+__all__ = ["BeatPlayer", "Operands", "SelfTest", "check"]
 
 
 @dataclass(frozen=True)
@@ -35,24 +35,27 @@ class Operands:
     moving: tuple[int, ...]
     stationary: tuple[int, ...]
 
-    def check(self, config: PhantomConfig) -> None:
-        """Compare the words with the widths of a configuration.
 
-        Raises
-        ------
-        FpgaError
-            A stream is empty or a word does not fit.
-        """
-        for name, words, layout in (
-            ("layer", (self.layer,), layer_layout(config)),
-            ("moving", self.moving, moving_layout(config)),
-            ("stationary", self.stationary, stationary_layout(config)),
-        ):
-            if not words:
-                raise FpgaError(f"the self-test has no {name} beats")
-            for index, word in enumerate(words):
-                if not 0 <= word < 1 << layout.size:
-                    raise FpgaError(f"{name} beat {index} is {word:#x}, not a word of {layout.size} bits")
+def check(config: PhantomConfig, operands: Operands, golden_checksum: int) -> None:
+    """Compare what a self-test is given with the widths of a configuration.
+
+    Raises
+    ------
+    FpgaError
+        A stream is empty, or a word or the checksum does not fit.
+    """
+    for name, words, layout in (
+        ("layer", (operands.layer,), layer_layout(config)),
+        ("moving", operands.moving, moving_layout(config)),
+        ("stationary", operands.stationary, stationary_layout(config)),
+    ):
+        if not words:
+            raise FpgaError(f"the self-test has no {name} beats")
+        for index, word in enumerate(words):
+            if not 0 <= word < 1 << layout.size:
+                raise FpgaError(f"{name} beat {index} is {word:#x}, not a word of {layout.size} bits")
+    if not 0 <= golden_checksum < 1 << WIDTH:
+        raise FpgaError(f"golden_checksum must be a word of {WIDTH} bits, not {golden_checksum!r}")
 
 
 class BeatPlayer(wiring.Component):
@@ -143,15 +146,13 @@ class SelfTest(wiring.Component):
     Raises
     ------
     FpgaError
-        The operands or the checksum do not fit.
+        The operands or the checksum do not fit, see :func:`check`.
     """
 
     QUIET_CYCLES = 32
 
     def __init__(self, config: PhantomConfig, operands: Operands, golden_checksum: int) -> None:
-        operands.check(config)
-        if not 0 <= golden_checksum < 1 << WIDTH:
-            raise FpgaError(f"golden_checksum must be a word of {WIDTH} bits, not {golden_checksum!r}")
+        check(config, operands, golden_checksum)
         self._config, self._operands, self._golden = config, operands, golden_checksum
         super().__init__({"done": Out(1), "passed": Out(1), "checksum": Out(WIDTH)})
 

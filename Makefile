@@ -34,7 +34,7 @@ tools:
 setup: tools $(READY)
 
 $(READY): pyproject.toml | tools
-	@echo "installing the Python packages into .venv"
+	@echo "installing the Python packages into .venv (a few minutes)"
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fpga,demo,dev]'
 	@touch $@

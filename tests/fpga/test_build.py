@@ -12,6 +12,7 @@ PREAMBLES = {
 
 
 @pytest.mark.parametrize("board", sorted(BOARDS))
+@pytest.mark.verify  # three whole bitstreams: minutes each
 def test_bitstream_report_and_netlist(board, tmp_path):
     told = []
     operands, golden = small_test()

@@ -159,7 +159,7 @@ def run_layer(
 
     Raises
     ------
-    LayerError, TilingError
+    LayerError
         The configuration cannot compute the layer.
     MismatchError
         RTL and models differ.

@@ -59,7 +59,7 @@ def self_test(board: str, config: PhantomConfig) -> tuple[Operands, int]:
     ------
     FpgaError
         Unknown board, or not even the smallest layer fits.
-    LayerError, TilingError
+    LayerError
         The configuration cannot compute the layers.
     """
     if board not in BOARDS:

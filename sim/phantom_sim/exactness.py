@@ -78,6 +78,7 @@ def compare(
         wrong = np.flatnonzero((run.results[:same] != expected[:same]).any(axis=1))
         first = int(wrong[0]) if len(wrong) else same
         found.append(f"values: {len(run.results)} result beats, expected {len(expected)}; first difference at {first}")
+    assert run.activity is not None and run.busy_threads is not None  # a trace was asked for
     products = run.activity.sum(axis=0, dtype=np.int64)
     if streams.products.ndim == 0:
         products = products.sum()
@@ -85,12 +86,14 @@ def compare(
         found.append(f"products: {products.tolist()}, expected {streams.products.tolist()}")
     if not np.array_equal(run.activity.sum(axis=0, dtype=np.int64), run.busy_threads):
         found.append("activity: the totals differ from the sum of the trace")
-    found += _compare_cycles(config, streams, stalls, run)
+    found += _compare_cycles(config, streams, stalls, run, run.activity)
     return found, run
 
 
-def _compare_cycles(config: PhantomConfig, streams: RandomStreams, stalls: Stalls, run: CoreRun) -> list[str]:
-    """Differences between a run and the cycle model."""
+def _compare_cycles(
+    config: PhantomConfig, streams: RandomStreams, stalls: Stalls, run: CoreRun, activity: NDArray[np.uint8]
+) -> list[str]:
+    """Differences between a run with its trace and the cycle model."""
     nonzero = (drained_values(config, streams.sums) != 0).ravel()
     try:
         model = core_cycles(
@@ -104,9 +107,9 @@ def _compare_cycles(config: PhantomConfig, streams: RandomStreams, stalls: Stall
         found.append(f"cycles: RTL {run.cycles}, model {model.cycles}")
     if not np.array_equal(model.result_cycles, run.result_cycles):
         found.append("result cycles: RTL and model differ")
-    if not np.array_equal(model.occupancy, run.activity):
-        same = min(len(model.occupancy), len(run.activity))
-        wrong = np.argwhere(model.occupancy[:same] != run.activity[:same])
+    if not np.array_equal(model.occupancy, activity):
+        same = min(len(model.occupancy), len(activity))
+        wrong = np.argwhere(model.occupancy[:same] != activity[:same])
         where = f"cycle {wrong[0][0]}, PE {wrong[0][1]}" if len(wrong) else f"cycle {same}"
         found.append(f"occupancy: RTL and model differ first in {where}")
     return found
@@ -116,20 +119,20 @@ def random_config(rng: np.random.Generator, size: int = 100) -> PhantomConfig:
     """A legal configuration of one core; ``size`` bounds PEs x threads x lookahead, and with it the build time."""
     while True:
         link = int(rng.choice([1, 2, 4, 8, 16]))
-        lookahead = int(rng.choice([1, 2, 3, 4, 6, 8, 9, 12, rng.integers(1, 33)]))
+        lookahead = int(rng.choice([1, 2, 3, 4, 6, 8, 9, 12, int(rng.integers(1, 33))]))
         group = int(rng.choice([g for g in range(1, lookahead + 1) if lookahead % g == 0]))
+        rows, cols, threads = (int(rng.integers(1, limit)) for limit in (5, 5, 9))
         values = {
-            "pe_rows": int(rng.integers(1, 5)), "pe_cols": int(rng.integers(1, 5)),
-            "threads": int(rng.integers(1, 9)), "lookahead": lookahead, "group": group,
+            "pe_rows": rows, "pe_cols": cols, "threads": threads, "lookahead": lookahead, "group": group,
             "refill": int(rng.integers(0, lookahead // group + 1)),
             "tds": str(rng.choice(["in_order", "out_of_order"])), "skip_empty": bool(rng.integers(2)),
             "act_width": int(rng.choice([4, 8, 16])), "weight_width": int(rng.choice([4, 8, 16])),
             "acc_width": int(rng.choice([16, 24, 32, 48])), "acc_depth": int(rng.choice([16, 32, 128])),
             "row_slots": int(rng.choice([2, 4, 8])), "row_width": link * int(rng.integers(1, 1 + max(1, 64 // link))),
             "item_slots": int(rng.choice([4, 8, 32])), "moving_link": link,
-            "chunk": int(rng.choice([4, 16, 64, rng.integers(4, 65)])),
+            "chunk": int(rng.choice([4, 16, 64, int(rng.integers(4, 65))])),
         }
-        if values["pe_rows"] * values["pe_cols"] * values["threads"] * lookahead > size:
+        if rows * cols * threads * lookahead > size:
             continue
         try:
             return PhantomConfig.from_dict({"name": "random", **values})

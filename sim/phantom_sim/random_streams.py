@@ -75,6 +75,23 @@ class RandomStreams:
     products: NDArray[np.int64]
 
 
+@dataclass(frozen=True)
+class _Shape:
+    """A :class:`StreamShape` with nothing left open."""
+
+    tiles: int
+    rows: int
+    positions: int
+    outputs: int
+    tap_base: tuple[int, ...]
+    row_density: float
+    item_density: float
+    items: int
+    multicast: float
+    moving_signed: bool
+    stationary_signed: bool
+
+
 @dataclass
 class _Rows:
     """One entry a row, in the order of the moving link."""
@@ -113,25 +130,25 @@ def random_streams(config: PhantomConfig, seed: int, shape: StreamShape = Stream
     RandomStreams
     """
     rng = np.random.default_rng(seed)
-    shape = _complete(config, rng, shape)
-    rows = _draw_rows(config, rng, shape)
-    items = _draw_items(config, rng, shape, rows)
-    sums, products = _reference(config, shape, rows, items)
-    groups = -(-shape.positions // config.group)
+    drawn = _complete(config, rng, shape)
+    rows = _draw_rows(config, rng, drawn)
+    items = _draw_items(config, rng, drawn, rows)
+    sums, products = _reference(config, drawn, rows, items)
+    groups = -(-drawn.positions // config.group)
     layer = pack(layer_layout(config), {
         "groups": np.array([groups]),
-        "outputs": np.array([shape.outputs]),
-        "moving_signed": np.array([int(shape.moving_signed)]),
-        "stationary_signed": np.array([int(shape.stationary_signed)]),
-        "tap_base": np.array([shape.tap_base]),
+        "outputs": np.array([drawn.outputs]),
+        "moving_signed": np.array([int(drawn.moving_signed)]),
+        "stationary_signed": np.array([int(drawn.stationary_signed)]),
+        "tap_base": np.array([drawn.tap_base]),
     })
     return RandomStreams(
-        layer, _moving(config, rng, shape, rows, items, groups), _stationary(config, rows, items), shape.tiles,
-        shape.outputs, sums, products,
+        layer, _moving(config, rng, drawn, rows, items, groups), _stationary(config, rows, items), drawn.tiles,
+        drawn.outputs, sums, products,
     )
 
 
-def _complete(config: PhantomConfig, rng: np.random.Generator, shape: StreamShape) -> StreamShape:
+def _complete(config: PhantomConfig, rng: np.random.Generator, shape: StreamShape) -> _Shape:
     """Draw what the caller left open."""
     taps = config.threads
     longest = min(config.row_width, config.acc_depth, shape.outputs or config.acc_depth)
@@ -151,7 +168,7 @@ def _complete(config: PhantomConfig, rng: np.random.Generator, shape: StreamShap
     def coin(value: bool | None) -> bool:
         return bool(rng.integers(2)) if value is None else value
 
-    return StreamShape(
+    return _Shape(
         shape.tiles, shape.rows, positions, outputs, base, drawn(shape.row_density), drawn(shape.item_density),
         shape.items, shape.multicast, coin(shape.moving_signed), coin(shape.stationary_signed),
     )
@@ -168,7 +185,7 @@ def _values(
     return np.where(rng.random(size) < density, values, 0)
 
 
-def _draw_rows(config: PhantomConfig, rng: np.random.Generator, shape: StreamShape) -> _Rows:
+def _draw_rows(config: PhantomConfig, rng: np.random.Generator, shape: _Shape) -> _Rows:
     """Rows of all tiles; in each tile every PE gets at least one."""
     tile, pe_row, cols = [], [], []
     for number in range(shape.tiles):
@@ -197,7 +214,7 @@ def _draw_rows(config: PhantomConfig, rng: np.random.Generator, shape: StreamSha
     return _Rows(np.array(tile), np.array(pe_row), np.array(cols), values, mask)
 
 
-def _draw_items(config: PhantomConfig, rng: np.random.Generator, shape: StreamShape, rows: _Rows) -> _Items:
+def _draw_items(config: PhantomConfig, rng: np.random.Generator, shape: _Shape, rows: _Rows) -> _Items:
     """Items for each PE of each row; a PE's last row of a tile may end with an empty item, or be nothing else."""
     row, col = np.nonzero(rows.cols)
     pe = rows.pe_row[row] * config.pe_cols + col
@@ -224,7 +241,7 @@ def _draw_items(config: PhantomConfig, rng: np.random.Generator, shape: StreamSh
 
 
 def _reference(
-    config: PhantomConfig, shape: StreamShape, rows: _Rows, items: _Items
+    config: PhantomConfig, shape: _Shape, rows: _Rows, items: _Items
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Sums and products, straight from the definition."""
     width = shape.positions
@@ -244,7 +261,7 @@ def _reference(
 
 
 def _moving(
-    config: PhantomConfig, rng: np.random.Generator, shape: StreamShape, rows: _Rows, items: _Items, groups: int
+    config: PhantomConfig, rng: np.random.Generator, shape: _Shape, rows: _Rows, items: _Items, groups: int
 ) -> NDArray[np.uint32]:
     """Beats of the rows; a row that serves only empty items may be cut short."""
     link, per_beat, size = config.moving_link, config.mask_groups, config.group

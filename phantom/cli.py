@@ -6,6 +6,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +23,6 @@ USER_ERROR, FAILURE = 2, 1
 
 app = typer.Typer(
     name="phantom",
-    help="Generate, check and build Phantom, a sparse neural-network accelerator.",
     epilog="A wrong input gives one line on standard error and exit status 2.",
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -41,6 +41,20 @@ def field_meanings() -> dict[str, str]:
 
 
 # --- commands ---------------------------------------------------------------------------------------
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"phantom {metadata.version('phantom-accelerator')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option(
+        "--version", callback=_version, is_eager=True, help="Show the version and exit.")] = False,
+) -> None:
+    """Generate, check and build Phantom, a sparse neural-network accelerator."""
+
 
 @app.command()
 def doctor(

@@ -33,6 +33,11 @@ def test_help_without_arguments(capsys):
         assert command in shown
 
 
+def test_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"phantom {phantom.__version__}\n"
+
+
 @pytest.mark.parametrize("command", ["doctor", "presets", "config", "generate", "area", "fpga"])
 def test_every_command_has_help(capsys, command):
     assert main([command, "--help"]) == 0

@@ -11,8 +11,11 @@ from amaranth.hdl import ClockSignal, Instance, Module, ResetSignal, Signal
 from amaranth.lib import wiring
 
 from phantom_hw.config import PhantomConfig
+from phantom_hw.verilog import tidy
 
-__all__ = ["component_rtlil", "core_rtlil", "core_verilog", "instantiate", "pe_rtlil", "pe_verilog"]
+__all__ = [
+    "component_rtlil", "component_verilog", "core_rtlil", "core_verilog", "instantiate", "pe_rtlil", "pe_verilog",
+]
 
 PE_MODULE = "phantom_pe"
 CORE_MODULE = "phantom_core"
@@ -55,13 +58,18 @@ def core_rtlil(config: PhantomConfig) -> str:
     return pe_rtlil(config) + component_rtlil(PhantomCore(config), CORE_MODULE)
 
 
+def component_verilog(component: wiring.Component, name: str) -> str:
+    """Verilog of any component, for simulation and for reading."""
+    return tidy(verilog_backend.convert(component, name=name, emit_src=False))
+
+
 def pe_verilog(config: PhantomConfig) -> str:
     """Verilog of the processing element alone, module ``phantom_pe``."""
     from phantom_hw.core.pe import ProcessingElement
-    return verilog_backend.convert(ProcessingElement(config), name=PE_MODULE, emit_src=False)
+    return component_verilog(ProcessingElement(config), PE_MODULE)
 
 
 def core_verilog(config: PhantomConfig) -> str:
     """Verilog of the whole core, top module ``phantom_core``; the PE is in it once."""
     from phantom_hw.core.core import PhantomCore
-    return pe_verilog(config) + "\n" + verilog_backend.convert(PhantomCore(config), name=CORE_MODULE, emit_src=False)
+    return pe_verilog(config) + "\n" + component_verilog(PhantomCore(config), CORE_MODULE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import re
 import shutil
@@ -47,59 +46,7 @@ class OutputError(ValueError):
     """The output folder cannot be written: one line that names it and says why."""
 
 
-# --- Verilog ----------------------------------------------------------------------------------------
-
-_CASE = re.compile(
-    r"(?P<full>^ *\(\* full_case = 32'd1 \*\)\n)?(?P<indent>^ *)casez \(.*\)\n(?P<body>(?:(?P=indent) .*\n)*)"
-    r"(?P=indent)endcase\n",
-    re.MULTILINE,
-)
-
-
-def _with_defaults(verilog: str) -> str:
-    """Give every ``casez`` a default, so that lint tells a real latch from a case that cannot occur.
-
-    Yosys marks a case whose labels cover all possible values as full: its last label becomes the default. In any
-    other case the value was assigned before, and the default is empty.
-    """
-    def rewrite(match: re.Match[str]) -> str:
-        indent, body = match["indent"], match["body"]
-        label = re.compile(rf"^{indent}  (?! )(?P<label>.+):$", re.MULTILINE)
-        labels = list(label.finditer(body))
-        if not any(found["label"] == "default" for found in labels):
-            if match["full"] and labels:
-                last = labels[-1]
-                body = f"{body[:last.start()]}{indent}  default:{body[last.end():]}"
-            else:
-                body += f"{indent}  default:\n{indent}      /* empty */;\n"
-        head = match[0][:match.start("body") - match.start()]
-        return f"{head}{_with_defaults(body)}{indent}endcase\n"
-
-    return _CASE.sub(rewrite, verilog)
-
-
-# Yosys declares signals without bits, which nothing uses, as wires of the range [-1:0]: two bits in Verilog.
-_NO_BITS = re.compile(r"(?:^ *\(\*.*\*\)\n)*^ *(?:wire|reg) \[-1:0\] .*;\n", re.MULTILINE)
-
-# An `always @*` that assigns a constant reads nothing, so that no event ever runs it.
-_CONSTANT = re.compile(r"^  always @\*\n    (?P<target>.+) = (?P<width>\d+)'(?P<value>[bdh]\w+);\n", re.MULTILINE)
-
-
-def _with_events(verilog: str) -> str:
-    """Give every block that assigns a constant a net to wait for, which changes once, at time 0."""
-    count = itertools.count()
-
-    def rewrite(match: re.Match[str]) -> str:
-        net, width = f"constant_net_{next(count)}", int(match["width"])
-        return (f"  wire [{width - 1}:0] {net} = {width}'{match['value']};\n"
-                f"  always @*\n    {match['target']} = {net};\n")
-
-    return _CONSTANT.sub(rewrite, verilog)
-
-
-def _core_verilog(config: PhantomConfig) -> str:
-    return _with_defaults(_with_events(_NO_BITS.sub("", emit.core_verilog(config))))
-
+# --- texts in front of the files ----------------------------------------------------------------------
 
 def _banner(config: PhantomConfig, what: str) -> str:
     version = metadata.version("phantom-accelerator")
@@ -209,7 +156,7 @@ def core_files(config: PhantomConfig) -> dict[str, str]:
                           f"not {config.name!r}")
     name = emit.CORE_MODULE
     return {
-        f"{name}.v": _comment(_banner(config, "Phantom core")) + _core_verilog(config),
+        f"{name}.v": _comment(_banner(config, "Phantom core")) + emit.core_verilog(config),
         f"{name}.vlt": _waivers(config),
         "phantom_parameters.vh": _verilog_header(config),
         "phantom_parameters.h": _c_header(config),

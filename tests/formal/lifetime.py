@@ -35,12 +35,14 @@ class Lifetime(Proof):
     order
         The groups in the window are those that entered last, each once, in the order of the stream, tags unchanged.
     absent_zero
-        Places behind the last group hold zeros, in entries and tag.
+        Places behind the last group hold zeros, in masks, entries, counts and tag.
+    counts_match
+        The counts are those of the set bits of the entries that were not taken.
     consumes_what_fits
         Without ``hold``, the longest run of the offered groups that finds room is consumed (a count in unary), and
         no group that is not available.
     hold_freezes
-        With ``hold`` nothing is consumed and entries, tags and level stay.
+        With ``hold`` nothing is consumed and entries, masks, counts, tags and level stay.
     level_counts
         Exactly the groups at the head that have nothing left leave, and the groups that enter are added.
     enters
@@ -77,7 +79,7 @@ class Lifetime(Proof):
 
         started = Signal()  # there was a cycle before this one
         m.d.sync += started.eq(1)
-        words = Cat(window.entries, window.tags, window.present)
+        words = Cat(window.entries, window.masks, window.counts, window.tags, window.present)
         held, words_before = Signal(), Signal(len(words))
         m.d.sync += [held.eq(self.hold), words_before.eq(words)]
 

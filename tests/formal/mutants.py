@@ -77,6 +77,12 @@ def finished_early(config, real, port):
     return {"finished": _finished(config, port.entries, real.taken, _last_of_groups(config))}
 
 
+@seeded(MUTANTS, "selector", {Selection: "spent_in_runs"})
+def last_run_free(config, real, port):
+    """What is taken of the last entries is not reported as spent."""
+    return {"spent": Cat(*list(real.spent)[:-1])}
+
+
 @seeded(MUTANTS, "selector", {Selection: "capacity_above"})
 def capacity_below(config, real, port):
     """The capacity reported is the one below the entry instead of above."""
@@ -173,6 +179,12 @@ def entering_group_overwritten(config, real, port):
 def stale_entries(config, real, port):
     """The last place of the window keeps showing bits when its group has left."""
     return {"entries": Cat(*list(real.entries)[:-1], real.entries[config.lookahead - 1] | ~real.present[-1])}
+
+
+@seeded(MUTANTS, "window", {Lifetime: "counts_match", SelectorPath: "counts_match"})
+def count_of_the_first_kept(config, real, port):
+    """What is taken of the first entries is not taken off their count."""
+    return {"spent": Cat(0 * port.spent[0], *list(port.spent)[1:])}
 
 
 @seeded(MUTANTS, "window", {Lifetime: "consumes_what_fits"})

@@ -40,6 +40,8 @@ class SelectorPath(Proof):
         As in Lifetime.
     absent_zero
         As in Lifetime.
+    counts_match
+        As in Lifetime.
     enters
         As in Lifetime.
     mask_kept
@@ -77,7 +79,7 @@ class SelectorPath(Proof):
         m.d.comb += [
             mapper.entries.eq(window.entries), mapper.taken.eq(selector.taken), mapper.capacity.eq(selector.capacity),
         ]
-        map_stage(m, window.entries, mapper.hits, self.hold, taps)
+        map_stage(m, window.masks, mapper.hits, self.hold, taps)
         tap = Signal(ceil_log2(config.threads))
         m.d.comb += tap.eq(AnyConst(len(tap)))
         self.assume(m, entry_exists=(entry.within < config.group) & (tap < config.threads))

@@ -8,6 +8,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data
 from amaranth.lib.wiring import In
 from phantom_hw.core.tds import TopDownSelector
+from phantom_hw.core.window import counted
 
 from .proof import Proof, count_ones, implies
 
@@ -35,6 +36,8 @@ class Selection(Proof):
         The topmost nonempty entry is taken: the selector never idles while there is work.
     finished_groups
         ``finished`` marks, from the top, exactly the groups in and above which every nonempty entry is taken.
+    spent_in_runs
+        ``spent`` is the number of set bits of the taken entries of each run of entries that is counted.
     capacity_above
         At a taken entry, ``capacity`` is T less the set bits taken above it: its first thread is T - capacity.
     """
@@ -52,7 +55,10 @@ class Selection(Proof):
         threads, length = self._config.threads, self._config.lookahead
         groups, size = self._config.window_groups, self._config.group
         selector = self.build(m, "selector")
+        runs = counted(self._config)
         m.d.comb += selector.entries.eq(self.entries)
+        for run, (start, stop) in enumerate(runs):
+            m.d.comb += selector.counts[run].eq(count_ones(Cat(self.entries[i] for i in range(start, stop))))
         taken, left = selector.taken, Signal(length)
 
         counts = [count_ones(self.entries[i]) for i in range(length)]
@@ -70,6 +76,7 @@ class Selection(Proof):
             fits_threads=used[length] <= threads,
             empty_never_taken=[implies(taken[i], some[i]) for i in range(length)],
             topmost_taken=[implies(some[i] & ~some_above[i], taken[i]) for i in range(length)],
+            spent_in_runs=[selector.spent[run] == used[stop] - used[start] for run, (start, stop) in enumerate(runs)],
             finished_groups=[selector.finished[g] == ~left[:(g + 1) * size].any() for g in range(groups)],
             capacity_above=[implies(taken[i], selector.capacity[i] == threads - used[i]) for i in range(length)],
         )

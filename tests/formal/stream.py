@@ -7,7 +7,7 @@ from amaranth.lib import data
 from amaranth.lib.wiring import In
 from amaranth.utils import ceil_log2
 from phantom_hw.config import PhantomConfig
-from phantom_hw.core.window import tag_layout
+from phantom_hw.core.window import counted, tag_layout
 
 from .proof import AnyConst, Proof, count_ones, implies, pick, unary
 
@@ -28,7 +28,7 @@ def stream_inputs(config: PhantomConfig) -> dict:
 class NumberedStream:
     """Window and selector joined as in the processing element, fed with groups whose tags are numbers.
 
-    The number of a group counts the groups that entered before it, modulo the number of tags: the tag of each
+    The groups that enter are numbered from an arbitrary start on, modulo the number of tags: the tag of each
     group says where in the stream it belongs. Contents and ``available`` are arbitrary and may change from cycle to
     cycle even for a group that waits, which is more than the real stream does. With ``skip_empty``, groups without
     a set bit are not numbered and carry an arbitrary tag.
@@ -48,7 +48,7 @@ class NumberedStream:
         self.window = window = proof.build(m, "window")
         self.selector = selector = proof.build(m, "selector")
         m.d.comb += [
-            selector.entries.eq(window.entries),
+            selector.entries.eq(window.entries), selector.counts.eq(window.counts), window.spent.eq(selector.spent),
             window.taken.eq(selector.taken), window.finished.eq(selector.finished),
             window.hold.eq(proof.hold), window.available.eq(proof.available), window.offered.eq(proof.offered),
         ]
@@ -58,8 +58,8 @@ class NumberedStream:
         m.d.comb += self.level.eq(count_ones(window.present))
 
         bits = tag_layout(config).size
-        self.number, self.age = Signal(bits), Signal(bits)
-        m.d.comb += self.age.eq(self.number - self.level)
+        self.number, self.age, counted = Signal(bits), Signal(bits), Signal(bits)
+        m.d.comb += [self.number.eq(AnyConst(bits) + counted), self.age.eq(self.number - self.level)]
         self.tags = [window.tags[g].as_value() for g in range(groups)]
         self.some = [proof.offered[i].as_value().any() if config.skip_empty else Const(1, 1) for i in range(groups)]
         self.offered = proof.offered
@@ -72,19 +72,24 @@ class NumberedStream:
             before = before + self.some[i]
         self.entered = Signal(range(groups + 1))
         m.d.comb += self.entered.eq(sum(self.entering, Const(0, 1)))
-        m.d.sync += self.number.eq(self.number + self.entered)
+        m.d.sync += counted.eq(counted + self.entered)
 
     def queue(self) -> dict[str, Value | list]:
-        """The window is a queue: properties ``present_unary``, ``order`` and ``absent_zero``."""
-        config, present = self.config, self.window.present
-        places = range(config.window_groups)
+        """The window is a queue: properties ``present_unary``, ``order``, ``absent_zero`` and ``counts_match``."""
+        config, window, present = self.config, self.window, self.window.present
+        places, runs = range(config.window_groups), counted(config)
+        per_group = len(runs) // config.window_groups
 
         def word(g: int) -> Value:
-            return Cat(self.tags[g], *(self.window.entries[g * config.group + e] for e in range(config.group)))
+            entries = range(g * config.group, (g + 1) * config.group)
+            return Cat(self.tags[g], *(window.masks[i] for i in entries), *(window.waiting[i] for i in entries),
+                       *(window.entries[i] for i in entries), *list(window.counts)[g * per_group:(g + 1) * per_group])
         return {
             "present_unary": unary(present),
             "order": [implies(present[g], self.tags[g] == (self.age + g)[:len(self.age)]) for g in places],
             "absent_zero": [implies(~present[g], ~word(g).any()) for g in places],
+            "counts_match": [window.counts[run] == count_ones(Cat(window.entries[i] for i in range(start, stop)))
+                             for run, (start, stop) in enumerate(runs)],
         }
 
     def counting(self, places: int) -> Value:

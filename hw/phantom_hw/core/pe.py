@@ -255,7 +255,8 @@ class ProcessingElement(wiring.Component):
             m.d.comb += tag.eq(one_hot_select(in_group, [tags[g] for g in range(groups)]))
             within = Cat(*(any_of([hits[i] for i in range(config.lookahead) if (i % size) >> bit & 1])
                            for bit in range(ceil_log2(size))))
-            place = Cat(within, tag.group) if size & (size - 1) == 0 else tag.group * size + within
+            first = lookup([tag.group], lambda group: group * size, bits)
+            place = Cat(within, tag.group) if size & (size - 1) == 0 else (first + within)[:bits]
             tap = Signal(ceil_log2(config.threads), name=f"tap{k}")
             slot = Signal(ceil_log2(config.row_slots), name=f"slot{k}")
             item = Signal(ceil_log2(config.item_slots), name=f"item{k}")

@@ -63,7 +63,7 @@ def _proof_table(results: dict[Job, Result]) -> Table:
                   title="Proofs (T = 3 unless noted)")
     for job, result in results.items():
         if not job.mutant:
-            method = "all inputs" if job.proof.METHOD == "combinational" else "k-induction"
+            method = {"combinational": "all inputs", "induction": "k-induction", "bounded": "bounded"}[job.proof.METHOD]
             table.add_row(job.proof.__name__, job.config.name, str(len(result.properties)), str(len(result.covers)),
                           method, str(job.proof.DEPTH), f"{result.seconds:.1f}", _verdict(result.passed, "proved"))
     return table

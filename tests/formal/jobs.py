@@ -12,6 +12,7 @@ from phantom_hw.config import PhantomConfig
 from .lifetime import Lifetime
 from .mapping import Mapping
 from .mutants import MUTANTS
+from .nodes import Forking, Merging
 from .path import SelectorPath
 from .proof import Proof
 from .selection import Selection
@@ -21,8 +22,9 @@ from .tamper import Mutant
 __all__ = ["MUTANT_DEPTH", "Job", "Result", "jobs", "not_guarded", "small_config"]
 
 PROOFS: tuple[type[Proof], ...] = (Selection, Mapping, Lifetime, SelectorPath)
+NODES: tuple[type[Proof], ...] = (Forking, Merging)
 MUTANT_DEPTH = 6
-"""Cycles from reset within which a fault must show."""
+"""Cycles from reset within which a fault must show; more where the proof itself is bounded."""
 TRACES = Path("build/formal")
 
 
@@ -98,7 +100,7 @@ class Job:
     def _catch(self, netlist: Netlist, guard: str) -> list[str]:
         if guard not in netlist.asserts:
             return [f"there is no assertion {guard}"]
-        depth = 1 if self.proof.METHOD == "combinational" else MUTANT_DEPTH
+        depth = {"combinational": 1, "induction": MUTANT_DEPTH, "bounded": self.proof.DEPTH}[self.proof.METHOD]
         if netlist.base(depth, only=guard).holds:
             return [f"{guard} does not notice the fault: {self.mutant.description}"]
         return []
@@ -131,10 +133,11 @@ def _selector_of(preset: PhantomConfig) -> PhantomConfig:
 
 
 def _proofs() -> Iterator[Job]:
-    wanted: dict[str, tuple[PhantomConfig, tuple[type[Proof], ...]]] = {}
+    wanted: dict[str, tuple[PhantomConfig, list[type[Proof]]]] = {}
 
     def want(config: PhantomConfig, proofs: tuple[type[Proof], ...] = PROOFS) -> None:
-        wanted.setdefault(config.name, (config, proofs))
+        listed = wanted.setdefault(config.name, (config, []))[1]
+        listed += [proof for proof in proofs if proof not in listed]
 
     for lookahead, group in ((6, 3), (12, 4)):
         for tds in ("in_order", "out_of_order"):
@@ -145,6 +148,7 @@ def _proofs() -> Iterator[Job]:
     for tds in ("in_order", "out_of_order"):
         want(_config(6, 3, tds, threads=5), (Selection, Mapping))  # another circuit from five threads on
     want(_config(12, 4, "out_of_order", refill=1), (Lifetime, SelectorPath))
+    want(small_config("out_of_order"), NODES)
     for config, proofs in wanted.values():
         for proof in proofs:
             yield Job(proof, config, fast=config in (small_config("in_order"), small_config("out_of_order")))

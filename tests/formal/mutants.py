@@ -6,6 +6,7 @@ from amaranth.hdl import Cat, Mux
 
 from .lifetime import Lifetime
 from .mapping import Mapping
+from .nodes import Forking, Merging
 from .path import SelectorPath
 from .proof import count_ones
 from .selection import Selection
@@ -229,3 +230,69 @@ def taken_entry_stays(config, real, port):
 def leaves_early(config, real, port):
     """A group leaves although its last entry is left."""
     return {"finished": _finished(config, real.entries, port.taken, _last_of_groups(config))}
+
+
+# --- nodes of the mesh ------------------------------------------------------------------------------------
+
+
+@seeded(MUTANTS, "fork", {Forking: "core_in_order"})
+def core_served_twice(config, real, port):
+    """The core is offered a packet again while the next node still waits for it."""
+    again = real.sink.valid & real.sink.payload.here
+    return {"core.valid": real.core.valid | again,
+            "core.payload": Mux(again, real.sink.payload.as_value(), real.core.payload.as_value())}
+
+
+@seeded(MUTANTS, "fork", {Forking: "sink_in_order"})
+def next_node_left_out(config, real, port):
+    """A packet that the core waits for does not travel on."""
+    return {"sink.valid": real.sink.valid & ~real.core.valid, "sink.ready": port.sink.ready | real.core.valid}
+
+
+@seeded(MUTANTS, "fork", {Forking: "offer_stays"})
+def core_sees_the_source(config, real, port):
+    """The offer at the core disappears when the source offers something."""
+    return {"core.valid": real.core.valid & ~port.source.valid, "core.ready": port.core.ready & ~port.source.valid}
+
+
+@seeded(MUTANTS, "fork", {Forking: "drains"})
+def last_packet_kept(config, real, port):
+    """A packet is offered only when the next one has come."""
+    more = port.source.valid | ~real.source.ready
+    return {"core.valid": real.core.valid & more, "core.ready": port.core.ready & more,
+            "sink.valid": real.sink.valid & more, "sink.ready": port.sink.ready & more}
+
+
+@seeded(MUTANTS, "merge", {Merging: "in_order"})
+def numbers_exchanged(config, real, port):
+    """The last packet of a burst of the core leaves with a wrong number while the node before offers one, too."""
+    payload = port.core.payload
+    return {"core.payload": Cat(payload.number ^ (port.source.valid & payload.last), payload.core, payload.last)}
+
+
+@seeded(MUTANTS, "merge", {Merging: "bursts_whole"})
+def bursts_mixed(config, real, port):
+    """Every packet of the core counts as the end of a burst, inside and outside."""
+    payload = port.core.payload
+    return {"core.payload": Cat(payload.number, payload.core, payload.core),
+            "sink.payload": Cat(real.sink.payload.number, real.sink.payload.core,
+                                real.sink.payload.last & ~real.sink.payload.core)}
+
+
+@seeded(MUTANTS, "merge", {Merging: "turns"})
+def core_comes_first(config, real, port):
+    """The node before is heard only while the core has nothing to say."""
+    return {"source.valid": port.source.valid & ~port.core.valid,
+            "source.ready": real.source.ready & ~port.core.valid}
+
+
+@seeded(MUTANTS, "merge", {Merging: "offer_stays"})
+def sink_sees_the_core(config, real, port):
+    """The offer at the sink disappears when the core offers something."""
+    return {"sink.valid": real.sink.valid & ~port.core.valid, "sink.ready": port.sink.ready & ~port.core.valid}
+
+
+@seeded(MUTANTS, "merge", {Merging: "drains"})
+def packet_of_the_core_kept(config, real, port):
+    """A packet at the sink waits until the core offers the next."""
+    return {"sink.valid": real.sink.valid & port.core.valid, "sink.ready": port.sink.ready & port.core.valid}

@@ -55,7 +55,8 @@ class Proof(wiring.Component):
 
     METHOD: ClassVar[str] = "induction"
     """``"combinational"``: no state, so that one step from arbitrary inputs is everything;
-    ``"induction"``: base case from reset and k-induction step, both ``DEPTH`` steps deep."""
+    ``"induction"``: base case from reset and k-induction step, both ``DEPTH`` steps deep;
+    ``"bounded"``: ``DEPTH`` steps from reset, which the class's docstring must justify."""
     DEPTH: ClassVar[int] = 2
     COVER_DEPTH: ClassVar[int] = 1
     """Steps within which every cover statement must be reached."""

@@ -28,7 +28,8 @@ class Mutant:
         Entry of ``Proof.BLOCKS`` that has it.
     fault : function
         From (config, the real block within, the ports of the faulty block) to the falsified ports: for an input
-        what the real block gets, for an output what the outside sees. All else passes unchanged.
+        what the real block gets, for an output what the outside sees. All else passes unchanged. The port of a stream
+        is called as in ``sink.valid``.
     caught_by : dict
         For a proof the name of one assertion, which must notice the fault alone, without help from the others.
     where : dict
@@ -59,10 +60,11 @@ class Mutant:
                 m = Module()
                 m.submodules.real = real = self._real
                 wrong = mutant.fault(self._config, real, self)
-                for name, member in self.signature.members.items():
-                    source, target = (self, real) if member.flow == wiring.In else (real, self)
-                    value = wrong.pop(name, getattr(source, name))
-                    m.d.comb += Value.cast(getattr(target, name)).eq(Value.cast(value))
+                ports = zip(self.signature.flatten(self), real.signature.flatten(real), strict=True)
+                for (path, member, outer), (_, _, inner) in ports:
+                    source, target = (outer, inner) if member.flow == wiring.In else (inner, outer)
+                    value = wrong.pop(".".join(map(str, path)), source)
+                    m.d.comb += Value.cast(target).eq(Value.cast(value))
                 assert not wrong, f"{mutant.name} falsifies ports that are not there: {list(wrong)}"
                 return m
 

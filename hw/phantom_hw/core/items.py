@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -34,9 +34,11 @@ class ItemStore(wiring.Component):
     -------
     push : In, 1; item : In, item_layout
         Ignored while ``full``.
-    current, live : In
-        Ring numbers (modulo twice the slots) of the item being scheduled and of the oldest one in use.
+    current, live, live_next : In
+        Ring numbers (modulo twice the slots) of the item being scheduled and of the oldest one in use, now and in the
+        next cycle.
     full : Out
+        From a register.
     waiting : Out, 2 bits
         The items ``current`` and ``current + 1`` are there.
     empty : Out
@@ -58,6 +60,7 @@ class ItemStore(wiring.Component):
             "item": In(item_layout(config)),
             "current": In(number),
             "live": In(number),
+            "live_next": In(number),
             "full": Out(1),
             "waiting": Out(2),
             "empty": Out(1),
@@ -74,13 +77,14 @@ class ItemStore(wiring.Component):
         push = Signal()
         following = Signal(bits + 1)
         m.d.comb += [
-            self.full.eq(back ^ self.live == config.item_slots),
             self.empty.eq(back == self.live),
             push.eq(self.push & ~self.full),
             following.eq(add_small(self.current, 1, bits + 1)),
             self.waiting[0].eq(back != self.current),
             self.waiting[1].eq(self.waiting[0] & (back != following)),
         ]
+        m.d.sync += self.full.eq(Mux(push, add_small(back, 1, bits + 1) ^ self.live_next == config.item_slots,
+                                     back ^ self.live_next == config.item_slots))
         with m.If(push):
             m.d.sync += [back.eq(back + 1), half.eq(half ^ self.item.tile_last)]
 

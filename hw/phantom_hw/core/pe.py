@@ -117,13 +117,13 @@ class ProcessingElement(wiring.Component):
             window.spent.eq(tds.spent),
             window.hold.eq(self.hold),
         ]
-        released = self._schedule(m, window, items, lam)
-        self._load(m, window, items, rows, lam, released)
+        oldest = self._schedule(m, window, items, lam)
+        self._load(m, items, rows, lam, oldest)
         self._compute(m, window, items, rows, mapper)
         return m
 
     def _schedule(self, m: Module, window: Window, items: ItemStore, lam: LookaheadMasking):
-        """Walk items and groups into the window; the tag of the oldest thing that the threads may still read."""
+        """Walk items and groups into the window; the tag of the oldest thing in it, which frees all before it."""
         config = self._config
         groups = config.window_groups
         current = Signal(tag_layout(config))  # the group to be offered next
@@ -215,14 +215,20 @@ class ProcessingElement(wiring.Component):
         # threads read row and item in the fetch stage: what they use is given back one cycle after it left the window
         released = Signal(tag_layout(config))
         m.d.sync += released.eq(oldest)
-        m.d.comb += items.live.eq(released.item)
-        return released
+        m.d.comb += [items.live.eq(released.item), items.live_next.eq(oldest.item)]
+        return oldest
 
-    def _load(self, m: Module, window, items: ItemStore, rows: RowValues, lam: LookaheadMasking, released):
+    def _load(self, m: Module, items: ItemStore, rows: RowValues, lam: LookaheadMasking, oldest):
         """Take beats of rows and items into their stores."""
         loaded = self._loaded
+        # a register, because the beat waits for all PEs that it names: the way through them is long
+        full, complete = Signal(), Signal()
+        slots = self._config.row_slots
+        m.d.comb += complete.eq(self.row_write & self.row.last)
+        m.d.sync += full.eq(Mux(complete, add_small(loaded, 1, len(loaded)) ^ oldest.row == slots,
+                                loaded ^ oldest.row == slots))
         m.d.comb += [
-            self.row_ready.eq(loaded ^ released.row != self._config.row_slots),
+            self.row_ready.eq(~full),
             rows.write_slot.eq(loaded), rows.write_beat.eq(self.row_beat), rows.values.eq(self.row.values),
             lam.write_slot.eq(loaded), lam.write_beat.eq(self.row_beat), lam.write_mask.eq(self.row.mask),
             items.push.eq(self.item_write), items.item.eq(self.item),
@@ -232,7 +238,7 @@ class ProcessingElement(wiring.Component):
         for store in (rows, lam):
             beyond = self.row_beat[len(store.write_beat):].any()
             m.d.comb += store.write.eq(self.row_write & ~beyond)
-        with m.If(self.row_write & self.row.last):
+        with m.If(complete):
             m.d.sync += loaded.eq(loaded + 1)
 
     def _compute(self, m: Module, window: Window, items: ItemStore, rows: RowValues, mapper: EntryMapper):

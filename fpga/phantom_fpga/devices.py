@@ -33,6 +33,9 @@ class Device:
         The resource of nextpnr's report that counts used LUTs (logic cells on iCE40).
     multipliers, rams : str
         The resources that count multipliers and block RAMs.
+    router : str
+        nextpnr's router. ``"router1"`` gives the higher clock rate, but may take hours where wires are scarce;
+        ``"router2"`` always ends soon.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Device:
     luts: str
     multipliers: str
     rams: str
+    router: str = "router1"
 
     @classmethod
     def named(cls, name: str) -> Device:
@@ -70,6 +74,7 @@ DEVICES: dict[str, Device] = {
         luts="TRELLIS_COMB",
         multipliers="MULT18X18D",
         rams="DP16KD",
+        router="router2",
     ),
     "up5k": Device(
         name="iCE40UP5K SG48",

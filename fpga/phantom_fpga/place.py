@@ -142,6 +142,7 @@ def place(
     target_mhz: float,
     constraints: str | None = None,
     seed: int = 1,
+    router: str | None = None,
     timeout: float = 3600.0,
     progress: Progress | None = None,
 ) -> Placement:
@@ -162,6 +163,8 @@ def place(
         no pins, no global networks.
     seed : int
         Seed of the placement.
+    router : str, optional
+        Another router than the device's, see :class:`phantom_fpga.devices.Device`.
     timeout : float
         Seconds after which the run is given up.
     progress : callable, optional
@@ -183,7 +186,7 @@ def place(
     log, report = folder / f"{netlist.stem}.place.log", folder / f"{netlist.stem}.timing.json"
     argv = [sys.executable, "-P", "-c", _RUN, device.package, device.entry, *device.options]
     argv += ["--json", netlist.name, "--report", report.name, "--seed", str(seed)]
-    argv += ["--freq", f"{target_mhz:g}", "--timing-allow-fail"]
+    argv += ["--router", router or device.router, "--freq", f"{target_mhz:g}", "--timing-allow-fail"]
     output = None
     if constraints is not None:
         file = folder / f"{netlist.stem}.{device.constraints_suffix}"

@@ -13,7 +13,7 @@ from typing import TextIO
 
 from phantom_fpga.errors import FpgaError
 
-__all__ = ["Progress", "ToolError", "run_tool"]
+__all__ = ["OutOfTime", "Progress", "ToolError", "run_tool"]
 
 Progress = Callable[[str, str], None]
 """Told about a running flow: the stage (``"synthesis"``) and what it is doing just now."""
@@ -27,6 +27,10 @@ class ToolError(FpgaError):
     def __init__(self, message: str, log: Path) -> None:
         super().__init__(message)
         self.log = log
+
+
+class OutOfTime(ToolError):
+    """A tool was stopped because it took too long."""
 
 
 def _reason(log: Path, code: int) -> str:
@@ -96,7 +100,9 @@ def run_tool(
     Raises
     ------
     ToolError
-        The program cannot be started, failed, crashed or ran out of time.
+        The program cannot be started, failed or crashed.
+    OutOfTime
+        It was killed.
     """
     started, expired = time.monotonic(), threading.Event()
     with open(log, "w", encoding="utf-8", buffering=1) as sink:
@@ -121,6 +127,6 @@ def run_tool(
             watchdog.cancel()
     code = process.returncode
     if expired.is_set():
-        raise ToolError(f"{stage}: stopped after {time.monotonic() - started:.0f} s without a result", log)
+        raise OutOfTime(f"{stage}: stopped after {time.monotonic() - started:.0f} s without a result", log)
     if code != 0:
         raise ToolError(f"{stage}: {_reason(log, code)}", log)

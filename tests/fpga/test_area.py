@@ -1,11 +1,13 @@
 """Area and clock rate of a small block, from real tools, and the table that shows them."""
 
+import importlib
 import io
 import json
 
 import pytest
 from phantom_fpga import FpgaError, area, render
 from phantom_fpga.boundary import register_ports
+from phantom_fpga.process import OutOfTime
 from rich.console import Console
 from small_core import SMALL
 
@@ -44,6 +46,20 @@ def test_without_placement_there_is_no_rate(tmp_path):
     out = io.StringIO()
     Console(file=out, width=160).print(render([row]))
     assert out.getvalue().count(" - ") == 3
+
+
+def test_takes_the_other_router_when_the_better_one_does_not_end(tmp_path, monkeypatch):
+    module, tried = importlib.import_module("phantom_fpga.area"), []
+
+    def place(*_, router, timeout, **options):
+        tried.append((router, timeout > 1800))
+        if router == "router1":
+            raise OutOfTime("place and route: stopped", tmp_path / "log")
+        return "placed"
+
+    monkeypatch.setattr(module, "place", place)
+    assert module._place(tmp_path / "x.json", tmp_path, 1, None) == "placed"
+    assert tried == [("router1", False), ("router2", True)]
 
 
 def netlist(ports):

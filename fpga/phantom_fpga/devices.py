@@ -33,9 +33,9 @@ class Device:
         The resource of nextpnr's report that counts used LUTs (logic cells on iCE40).
     multipliers, rams : str
         The resources that count multipliers and block RAMs.
-    router : str
-        nextpnr's router. ``"router1"`` gives the higher clock rate, but may take hours where wires are scarce;
-        ``"router2"`` always ends soon.
+    router : str or None
+        Another router of nextpnr than its default for the device. On ECP5 ``"router1"`` gives the higher clock
+        rate, but may take hours where wires are scarce; ``"router2"`` always ends soon.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Device:
     luts: str
     multipliers: str
     rams: str
-    router: str = "router1"
+    router: str | None = None
 
     @classmethod
     def named(cls, name: str) -> Device:

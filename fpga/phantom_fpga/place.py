@@ -10,12 +10,11 @@ from pathlib import Path
 
 from phantom_fpga.devices import Device
 from phantom_fpga.errors import FpgaError
-from phantom_fpga.process import Progress, ToolError, run_tool
+from phantom_fpga.process import CALL, Progress, ToolError, run_tool
 from phantom_fpga.synthesis import require
 
 __all__ = ["CriticalPath", "Placement", "parse_report", "parse_utilization", "place"]
 
-_RUN = "import importlib, sys; sys.exit(getattr(importlib.import_module(sys.argv[1]), sys.argv[2])(sys.argv[3:]))"
 _UTILIZATION = re.compile(r"Info:\s+(\w+):\s+(\d+)/\s*(\d+)\s+\d+%$")
 _SHOWN = re.compile(r"Info: +(.*(?:at iteration|wirelen|Placed|[Rr]outing|Packing|packing|Program|Preparing).*)")
 _HOLD = re.compile(r"Info: (\d+) Hold/min time violations")
@@ -184,7 +183,7 @@ def place(
     if netlist.parent != folder:
         raise FpgaError(f"the netlist must lie in the working folder {str(folder)!r}, not in {str(netlist.parent)!r}")
     log, report = folder / f"{netlist.stem}.place.log", folder / f"{netlist.stem}.timing.json"
-    argv = [sys.executable, "-P", "-c", _RUN, device.package, device.entry, *device.options]
+    argv = [sys.executable, "-P", "-c", CALL, device.package, device.entry, *device.options]
     argv += ["--json", netlist.name, "--report", report.name, "--seed", str(seed)]
     argv += ["--freq", f"{target_mhz:g}", "--timing-allow-fail"]
     if router or device.router:

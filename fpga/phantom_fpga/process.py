@@ -13,10 +13,13 @@ from typing import TextIO
 
 from phantom_fpga.errors import FpgaError
 
-__all__ = ["OutOfTime", "Progress", "ToolError", "run_tool"]
+__all__ = ["CALL", "OutOfTime", "Progress", "ToolError", "run_tool"]
 
 Progress = Callable[[str, str], None]
 """Told about a running flow: the stage (``"synthesis"``) and what it is doing just now."""
+
+CALL = "import importlib, sys; sys.exit(getattr(importlib.import_module(sys.argv[1]), sys.argv[2])(sys.argv[3:]))"
+"""For ``python -c``: call a function of a module with the list of the arguments that are left."""
 
 _SECONDS_BETWEEN_REPORTS = 0.2
 

@@ -70,17 +70,14 @@ class Netlist:
         self.assumes = [name for flavor, name in found if flavor == "assume"]
 
     @functools.cache  # noqa: B019 (as short-lived as the netlist)
-    def smt2(self, only: str | None = None, change: tuple[str, ...] = ()) -> str:
-        """The design for the solver.
-
-        With ``only``, without any assertion but that one; ``change`` are Yosys commands before it is flattened.
-        """
+    def smt2(self, only: str | None = None) -> str:
+        """The design for the solver; with ``only``, without any assertion but that one."""
         def name_or_drop(match: re.Match) -> str:
             if only is not None and match[3] == "assert" and match[2] != only:
                 return ""
             return f"  cell $check \\{match[2]}\n{match[1]}"
 
-        return yosys(self._CHECK.sub(name_or_drop, self.text), [*READ, *change, *FLATTEN, "write_smt2 -wires OUT"])
+        return yosys(self._CHECK.sub(name_or_drop, self.text), [*READ, *FLATTEN, "write_smt2 -wires OUT"])
 
     def base(self, depth: int, trace: Path | None = None, **options) -> Answer:
         """Bounded check of the first ``depth`` cycles from reset; ``options`` as for :meth:`smt2`."""

@@ -7,7 +7,7 @@ from amaranth.lib import data
 from amaranth.lib.wiring import In
 from amaranth.utils import ceil_log2
 from phantom_hw.config import PhantomConfig
-from phantom_hw.core.window import counted, tag_layout
+from phantom_hw.core.window import counted, counted_in_group, tag_layout
 
 from .proof import AnyConst, Proof, count_ones, implies, pick, unary
 
@@ -78,7 +78,7 @@ class NumberedStream:
         """The window is a queue: properties ``present_unary``, ``order``, ``absent_zero`` and ``counts_match``."""
         config, window, present = self.config, self.window, self.window.present
         places, runs = range(config.window_groups), counted(config)
-        per_group = len(runs) // config.window_groups
+        per_group = len(counted_in_group(config))
 
         def word(g: int) -> Value:
             entries = range(g * config.group, (g + 1) * config.group)

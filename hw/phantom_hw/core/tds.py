@@ -9,7 +9,7 @@ from amaranth.utils import bits_for
 
 from phantom_hw.config import PhantomConfig
 from phantom_hw.core.logic import any_of, lookup, more_than, popcount
-from phantom_hw.core.window import count_bits, counted
+from phantom_hw.core.window import count_bits, counted, counted_in_group
 
 __all__ = ["TopDownSelector"]
 
@@ -129,7 +129,7 @@ class TopDownSelector(wiring.Component):
     def _finish(self, m: Module):
         """Add the counts in unary, up to T + 1: those of each group, then the groups from the top."""
         threads, groups, top = self._config.threads, self._config.window_groups, None
-        per_group = len(self.counts) // groups
+        per_group = len(counted_in_group(self._config))
         for g in range(groups):
             group = [[more_than(count, k) for k in range(threads + 1)]
                      for count in list(self.counts)[g * per_group:(g + 1) * per_group]]

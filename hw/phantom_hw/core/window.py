@@ -10,7 +10,7 @@ from amaranth.utils import bits_for, ceil_log2
 from phantom_hw.config import PhantomConfig
 from phantom_hw.core.logic import TABLE_BITS, any_of, lookup, popcount
 
-__all__ = ["TILE_BITS", "Window", "count_bits", "counted", "tag_layout"]
+__all__ = ["TILE_BITS", "Window", "count_bits", "counted", "counted_in_group", "tag_layout"]
 
 TILE_BITS = 2
 """Tiles are numbered modulo 4: those before the drain, being drained, and two under way differ."""
@@ -34,11 +34,16 @@ COUNTED = 2
 """Entries of a group whose set bits are counted together; to count all would make the way into the window longer."""
 
 
+def counted_in_group(config: PhantomConfig) -> list[tuple[int, int]]:
+    """The runs of entries (first, behind the last) of a group whose set bits are counted."""
+    return [(start, min(start + COUNTED, config.group)) for start in range(0, config.group, COUNTED)]
+
+
 def counted(config: PhantomConfig) -> list[tuple[int, int]]:
-    """The runs of entries (first, behind the last) whose set bits are counted, group by group."""
-    return [(start, min(start + COUNTED, first + config.group))
+    """The runs of entries (first, behind the last) of the window whose set bits are counted, group by group."""
+    return [(first + start, first + stop)
             for first in range(0, config.lookahead, config.group)
-            for start in range(first, first + config.group, COUNTED)]
+            for start, stop in counted_in_group(config)]
 
 
 def count_bits(config: PhantomConfig) -> int:
@@ -112,7 +117,7 @@ class Window(wiring.Component):
         m = Module()
         config = self._config
         groups, size = config.window_groups, config.group
-        per_group = len(counted(config)) // groups
+        per_group = len(counted_in_group(config))
 
         leaves = [Signal(name=f"leaves{g}") for g in range(groups)]  # unary: the head groups with nothing left
         for g in range(groups):
@@ -183,7 +188,7 @@ class Window(wiring.Component):
         words = []
         for i in range(groups):
             counts = []
-            for start, stop in counted(config)[:len(counted(config)) // groups]:
+            for start, stop in counted_in_group(config):
                 bits = self.offered[i].as_value()[start * config.threads:stop * config.threads]
                 count = Signal(count_bits(config))
                 m.d.comb += count.eq(popcount(bits))

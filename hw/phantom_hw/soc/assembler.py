@@ -130,11 +130,11 @@ def disassemble(data: bytes, commands: CommandSet) -> str:
         A command is malformed, or the last one is not complete.
     """
     lines = []
-    for offset in range(0, len(data), commands.bytes):
-        code = data[offset:offset + commands.bytes]
-        where = f"command {offset // commands.bytes} at offset {offset:#x}"
-        if len(code) != commands.bytes:
-            raise AssemblerError(f"{where}: a command has {commands.bytes} bytes, there are {len(code)}")
+    for offset in range(0, len(data), commands.command_bytes):
+        code = data[offset:offset + commands.command_bytes]
+        where = f"command {offset // commands.command_bytes} at offset {offset:#x}"
+        if len(code) != commands.command_bytes:
+            raise AssemblerError(f"{where}: a command has {commands.command_bytes} bytes, there are {len(code)}")
         try:
             lines.append(_line(commands, commands.decode(code)))
         except CommandError as error:

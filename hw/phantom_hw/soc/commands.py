@@ -9,7 +9,16 @@ from functools import cached_property
 from phantom_hw.config import PhantomConfig
 from phantom_hw.soc.fields import ADDRESS_BITS, WORD_BITS, Bound, Field, Place, place
 from phantom_hw.soc.isa import (
-    COMMAND_WORDS, COMMANDS, END, FENCE, ISA_VERSION, OPCODE_BITS, UNITS, VERSION_BITS, Command, Unit,
+    COMMAND_WORDS,
+    COMMANDS,
+    END,
+    FENCE,
+    ISA_VERSION,
+    OPCODE_BITS,
+    UNITS,
+    VERSION_BITS,
+    Command,
+    Unit,
 )
 from phantom_hw.soc.status import Status
 
@@ -133,20 +142,20 @@ class CommandSet:
             if len(set(fields)) != len(fields):
                 raise ValueError(f"{command.name}: the fields need different names, not {fields!r}")
             end = max((item.end for item in self.places(command)), default=0)
-            if end > self.bits:
-                raise ValueError(f"{command.name}: the fields must fit {self.bits} bits, not {end!r}")
+            if end > self.command_bits:
+                raise ValueError(f"{command.name}: the fields must fit {self.command_bits} bits, not {end!r}")
 
     # --- places and ranges ------------------------------------------------------------------------------
 
     @property
-    def bits(self) -> int:
+    def command_bits(self) -> int:
         """Of a command."""
         return self.words * WORD_BITS
 
     @property
-    def bytes(self) -> int:
+    def command_bytes(self) -> int:
         """Of a command."""
-        return self.bits // 8
+        return self.command_bits // 8
 
     @property
     def header_reserved(self) -> int:
@@ -200,7 +209,7 @@ class CommandSet:
         taken = (1 << OPCODE_BITS + VERSION_BITS) - 1
         for element in self.elements(command):
             taken |= element.bits
-        return ((1 << self.bits) - 1) & ~taken
+        return ((1 << self.command_bits) - 1) & ~taken
 
     # --- to bytes and back ------------------------------------------------------------------------------
 
@@ -234,7 +243,7 @@ class CommandSet:
             value = given[element.index] if isinstance(given, tuple) else given
             self._require_legal(command, element, value)
             word |= (value & ((1 << element.field.width) - 1)) << element.start
-        return word.to_bytes(self.bytes, "little")
+        return word.to_bytes(self.command_bytes, "little")
 
     def decode(self, data: bytes) -> Instruction:
         """A command from its bytes; the checks come in the order of the hardware.
@@ -244,8 +253,8 @@ class CommandSet:
         CommandError
             The hardware would refuse the command.
         """
-        if len(data) != self.bytes:
-            raise ValueError(f"a command has {self.bytes} bytes, not {len(data)!r}")
+        if len(data) != self.command_bytes:
+            raise ValueError(f"a command has {self.command_bytes} bytes, not {len(data)!r}")
         word = int.from_bytes(data, "little")
         opcode, version = word & 0xFF, word >> OPCODE_BITS & 0xFF
         if not 1 <= opcode <= len(self.commands):

@@ -51,8 +51,8 @@ class Field:
     signed : bool
         Two's complement.
     kind : str
-        ``"number"``, ``"address"``, ``"choice"`` (one of ``names``), ``"mask"`` (a bit for each of ``names``, or for each
-        of something that has numbers instead of names).
+        ``"number"``, ``"address"``, ``"choice"`` (one of ``names``), ``"mask"`` (a bit for each of ``names``, or for
+        each of something that has numbers instead of names).
     names : tuple of str
         Of the values or of the bits, from 0.
     count : int

@@ -1,7 +1,8 @@
 """The command set: the one description that decoder, assembler, C header and documentation follow.
 
-A command is ``COMMAND_WORDS`` little-endian 32-bit words. Word 0 has opcode, version and reserved bits; the fields follow
-in the order given here, placed by :func:`phantom_hw.soc.fields.place`. Everything else is reserved and must be zero.
+A command is ``COMMAND_WORDS`` little-endian 32-bit words. Word 0 has opcode, version and reserved bits; the fields
+follow in the order given here, placed by :func:`phantom_hw.soc.fields.place`. Everything else is reserved and must be
+zero.
 """
 
 from __future__ import annotations
@@ -117,8 +118,8 @@ COMMANDS = (
                      unit="positions", high=Limit("row_width - 1", lambda c: c.row_width - 1)),
               8, Limit("threads", lambda c: c.threads)),
     )),
-    Command("PARAMETERS", "Loads bias, multiplier and shift of output channels into a set of the post-processing lanes, "
-            "and sets the clamp of that set.", "parameters", (
+    Command("PARAMETERS", "Loads bias, multiplier and shift of output channels into a set of the post-processing "
+            "lanes, and sets the clamp of that set.", "parameters", (
         address("address", "First channel's parameters: bias, multiplier, shift, a 32-bit word each."),
         number("count", 16, "Channels to load.", unit="channels", low=1),
         number("first", 16, "Place of the first channel in the set.", unit="channels"),

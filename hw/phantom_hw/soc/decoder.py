@@ -55,7 +55,7 @@ class CommandDecoder(wiring.Component):
     -------
     start : In; address : In, 64 bits; count : In
         Starts a job if none runs: a stream of at most ``count`` commands at ``address``.
-    abort : In
+    abort_job : In
         Ends the job, if one runs.
     watchdog : In
         Cycles without progress after which a job is ended, 0 for no limit. If units are still busy when that time has
@@ -84,7 +84,7 @@ class CommandDecoder(wiring.Component):
         For each unit.
 
     Latency: ``LATENCY`` cycles from a command's last word of data to its offer. Throughput: a command in
-    ``command_bits / data_width + LATENCY`` cycles.
+    ``command_bits / data_width + LATENCY - 1`` cycles.
 
     Raises
     ------
@@ -97,15 +97,13 @@ class CommandDecoder(wiring.Component):
     def __init__(self, commands: CommandSet, data_width: int, prefetch: int = 4):
         if commands.config is None:
             raise ValueError("commands must be in a configuration, not None")
-        self._commands = commands
-        self._fetch = CommandFetch(commands, data_width, prefetch)
-        self._collector = CommandCollector(commands, data_width)
-        self._watchdog = Watchdog()
+        CommandFetch.check(commands, data_width, prefetch)
+        self._commands, self._data_width, self._prefetch = commands, data_width, prefetch
         super().__init__({
             "start": In(1),
             "address": In(ADDRESS_BITS),
             "count": In(COUNT_BITS),
-            "abort": In(1),
+            "abort_job": In(1),
             "watchdog": In(WATCHDOG_BITS),
             "error": In(STATUS_BITS),
             "error_address": In(ADDRESS_BITS),
@@ -124,9 +122,9 @@ class CommandDecoder(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.fetch = fetch = self._fetch
-        m.submodules.collector = collector = self._collector
-        m.submodules.watchdog = self._watchdog
+        m.submodules.fetch = fetch = CommandFetch(self._commands, self._data_width, self._prefetch)
+        m.submodules.collector = collector = CommandCollector(self._commands, self._data_width)
+        m.submodules.watchdog = watchdog = Watchdog()
         wiring.connect(m, fetch.request, wiring.flipped(self.request))
         wiring.connect(m, wiring.flipped(self.data), fetch.data)
         wiring.connect(m, fetch.beat, collector.beat)
@@ -149,15 +147,14 @@ class CommandDecoder(wiring.Component):
         with m.If(idle & self.start):
             m.d.sync += [step.eq(Step.SETTLE), code.eq(Status.OK), address.eq(self.address), count.eq(self.count),
                          index.eq(0)]
-        taken, wanted = self._units(m, offered)
-        bad = self._steps(m, step, offered, taken, wanted, advance, address)
-        self._ends(m, step, code, address, offered, taken, bad)
+        taken, wanted = self._units(m, collector.checked.payload.command, offered)
+        bad = self._steps(m, fetch, collector, step, offered, taken, wanted, advance, address)
+        self._ends(m, fetch, watchdog, step, code, address, offered, taken, bad)
         return m
 
-    def _units(self, m: Module, offered: Signal) -> tuple[Value, Value]:
+    def _units(self, m: Module, command: Value, offered: Signal) -> tuple[Value, Value]:
         """The streams to the units; whether an offer is taken, and which unit the command is for."""
-        commands, command = self._commands, self._collector.checked.payload.command
-        accepted, wanted = [], []
+        commands, accepted, wanted = self._commands, [], []
 
         def operands(one: Command) -> Value:
             # narrower than in the command: what is cut off of a legal value is zero, or copies of the sign
@@ -181,10 +178,10 @@ class CommandDecoder(wiring.Component):
         m.d.sync += offered.eq(offered & ~Cat(accepted))
         return Cat(accepted).any(), Cat(wanted)
 
-    def _steps(self, m: Module, step: Signal, offered: Signal, taken: Value, wanted: Value, advance: Signal,
-               address: Signal) -> Signal:
+    def _steps(self, m: Module, fetch: CommandFetch, collector: CommandCollector, step: Signal, offered: Signal,
+               taken: Value, wanted: Value, advance: Signal, address: Signal) -> Signal:
         """The way of a job without errors; what is wrong with the command or the stream."""
-        commands, fetch, checked = self._commands, self._fetch, self._collector.checked
+        commands, checked = self._commands, collector.checked
         bad, opcode, low = Signal(STATUS_BITS), checked.payload.command[:OPCODE_BITS], ceil_log2(commands.command_bytes)
         with m.Switch(step):
             with m.Case(Step.SETTLE):
@@ -200,35 +197,34 @@ class CommandDecoder(wiring.Component):
                     for name, carried_out in ((END, Step.END), (FENCE, Step.FENCE)):
                         with m.If(opcode == commands.opcodes.get(name, 0)):
                             m.d.sync += step.eq(carried_out)
-                with m.Elif(self._collector.empty):
+                with m.Elif(collector.empty):
                     m.d.comb += bad.eq(Mux(fetch.exhausted, Status.END_MISSING,
                                            Mux(fetch.overrun, Status.BAD_ADDRESS, Status.OK)))
             with m.Case(Step.OFFER):
                 m.d.comb += advance.eq(taken)
             with m.Case(Step.FENCE):
-                m.d.comb += advance.eq(~(self.busy & self._fenced()).any())
+                m.d.comb += advance.eq(~(self.busy & self._fenced(checked.payload.command)).any())
             with m.Case(Step.END):
                 m.d.comb += advance.eq(~self.busy.any())
         with m.If(advance):
             m.d.sync += step.eq(Mux(step == Step.END, Step.STOP, Step.NEXT))
         return bad
 
-    def _fenced(self) -> Value:
+    def _fenced(self, command: Value) -> Value:
         """The units that a FENCE names."""
         if FENCE not in self._commands.opcodes:
             return Const(0, 1)
         [element] = self._commands.elements(self._commands.named(FENCE))
-        return self._collector.checked.payload.command[element.start:element.start + len(self._commands.units)]
+        return command[element.start:element.start + len(self._commands.units)]
 
-    def _ends(self, m: Module, step: Signal, code: Signal, address: Signal, offered: Signal, taken: Value,
-              bad: Signal) -> None:
+    def _ends(self, m: Module, fetch: CommandFetch, watchdog: Watchdog, step: Signal, code: Signal, address: Signal,
+              offered: Signal, taken: Value, bad: Signal) -> None:
         """The ways out of a job; last, because an error goes before everything else."""
-        fetch, watchdog = self._fetch, self._watchdog
         runs, fails, reason = Signal(), Signal(), Signal(STATUS_BITS)
         m.d.comb += [
             runs.eq((step != Step.IDLE) & (step != Step.STOP)),
             reason.eq(Mux(self.error != Status.OK, self.error,
-                          Mux(self.abort, Status.ABORTED, Mux(watchdog.expired, Status.WATCHDOG, bad)))),
+                          Mux(self.abort_job, Status.ABORTED, Mux(watchdog.expired, Status.WATCHDOG, bad)))),
             fails.eq(runs & (reason != Status.OK)),
             watchdog.limit.eq(self.watchdog),
             watchdog.moved.eq((step == Step.IDLE) | fails | self.retired | taken | self.progress | self.data.valid

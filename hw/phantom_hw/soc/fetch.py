@@ -64,11 +64,7 @@ class CommandFetch(wiring.Component):
     LATENCY = 1
 
     def __init__(self, commands: CommandSet, data_width: int, prefetch: int):
-        if data_width not in (64, 128, 256, 512) or data_width > commands.command_bits:
-            raise ValueError(f"data_width must be 64, 128, 256 or 512 and at most {commands.command_bits}, "
-                             f"not {data_width!r}")
-        if prefetch not in (2, 4, 8, 16):
-            raise ValueError(f"prefetch must be 2, 4, 8 or 16, not {prefetch!r}")
+        self.check(commands, data_width, prefetch)
         self._commands, self._data_width, self._prefetch = commands, data_width, prefetch
         super().__init__({
             "begin": In(1),
@@ -82,6 +78,15 @@ class CommandFetch(wiring.Component):
             "exhausted": Out(1),
             "overrun": Out(1),
         })
+
+    @staticmethod
+    def check(commands: CommandSet, data_width: int, prefetch: int) -> None:
+        """Raise an error if a parameter is out of range."""
+        if data_width not in (64, 128, 256, 512) or data_width > commands.command_bits:
+            raise ValueError(f"data_width must be 64, 128, 256 or 512 and at most {commands.command_bits}, "
+                             f"not {data_width!r}")
+        if prefetch not in (2, 4, 8, 16):
+            raise ValueError(f"prefetch must be 2, 4, 8 or 16, not {prefetch!r}")
 
     def elaborate(self, platform):
         m = Module()

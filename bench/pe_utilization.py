@@ -44,7 +44,7 @@ def measure(config: PhantomConfig, streams: DensityStreams, rtl: bool) -> float:
 
     with CoreSimulator(config) as core:
         run = core.run(streams.layer, streams.moving, streams.stationary, 1, activity="trace")
-    sums = decode_results(config, run.results, len(streams.sums))[0, 0]
+    sums = decode_results(config, run.results, len(streams.sums), config.chunk)[0, 0]
     if not np.array_equal(sums, streams.sums):
         raise SystemExit(f"the sums of the RTL differ from the golden ones for {config}")
     return busy(run.activity[:, 0], config.threads)

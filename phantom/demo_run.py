@@ -15,7 +15,7 @@ from phantom_compiler.network import LayerValues
 from phantom_hw.config import PhantomConfig
 from phantom_sim.core_simulator import CoreRun, CoreSimulator
 from phantom_sim.cycle_model import core_cycles, prepare
-from phantom_sim.results import ResultError, decode_results
+from phantom_sim.results import ResultError, decode_results, drained_values
 
 __all__ = ["BINS", "LayerResult", "PreparedLayer", "choose_slice", "prepare_layer", "run_layer"]
 
@@ -167,12 +167,9 @@ def _densities(prepared: PreparedLayer) -> tuple[float, float]:
 # --- running ----------------------------------------------------------------------------------------
 
 def _drained(program: CoreProgram, output: IntArray) -> NDArray[np.bool_]:
-    """Which values are not zero, in the order in which a core drains them: chunk by chunk, column by column."""
+    """Which values are not zero, in the order in which a core drains them."""
     flat = np.append(output.ravel(), 0)
-    sums = flat[program.out_index] != 0
-    chunk = program.config.chunk
-    pieces = [sums[:, :, start:start + chunk].reshape(program.tiles, -1) for start in range(0, program.outputs, chunk)]
-    return np.concatenate(pieces, axis=1).ravel()
+    return (drained_values(program.config, flat[program.out_index], program.span) != 0).ravel()
 
 
 def _expected(values: LayerValues, select: Selection) -> IntArray:
@@ -193,7 +190,7 @@ def _first_difference(prepared: PreparedLayer, run: CoreRun) -> str:
     """The first element that is not the golden model's, in the coordinates of the whole layer."""
     program, expected = prepared.program, _expected(prepared.values, prepared.select)
     try:
-        got = program.assemble(decode_results(program.config, run.results, program.outputs))
+        got = program.assemble(decode_results(program.config, run.results, program.outputs, program.span))
     except (ResultError, ValueError) as error:
         return str(error)
     wrong = np.argwhere(got != expected)

@@ -15,7 +15,7 @@ from phantom_compiler import Conv1d, Conv2d, CoreProgram, FullyConnected, Layer,
 from phantom_hw.config import PhantomConfig
 from phantom_sim.core_simulator import CoreSimulator
 from phantom_sim.cycle_model import core_cycles, prepare
-from phantom_sim.results import decode_results
+from phantom_sim.results import decode_results, drained_values
 
 from phantom.options import numbers
 
@@ -133,12 +133,9 @@ def make_layer(
 
 
 def _sent(program: CoreProgram, sums: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which sums are not 0, in the order in which a core drains them: chunk by chunk, column by column."""
-    nonzero = np.append(sums.ravel(), 0)[program.out_index] != 0
-    chunk = program.config.chunk
-    starts = range(0, program.outputs, chunk)
-    chunks = [nonzero[:, :, start:start + chunk].reshape(program.tiles, -1) for start in starts]
-    return np.concatenate(chunks, axis=1).ravel()
+    """Which sums are not 0, in the order in which a core drains them."""
+    drained = drained_values(program.config, np.append(sums.ravel(), 0)[program.out_index], program.span)
+    return np.asarray(drained != 0).ravel()
 
 
 def run_layer(
@@ -180,7 +177,7 @@ def run_layer(
 
         with CoreSimulator(config) as simulator:
             run = simulator.run(*words, program.tiles, progress=cycles)
-        found = program.assemble(decode_results(config, run.results, program.outputs))
+        found = program.assemble(decode_results(config, run.results, program.outputs, program.span))
         if wrong := int(np.count_nonzero(found != sums)):
             raise MismatchError(f"layer {layer.name!r}: {wrong} of {sums.size} sums are not the golden model's")
         if run.cycles != model.cycles:

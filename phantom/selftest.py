@@ -70,5 +70,5 @@ def self_test(board: str, config: PhantomConfig) -> tuple[Operands, int]:
         bits = len(moving) * moving_layout(config).size + len(stationary) * stationary_layout(config).size
         if bits <= ROM_BITS[board]:
             operands = Operands(_integers(program.layer_words())[0], _integers(moving), _integers(stationary))
-            return operands, checksum(_integers(encode_results(config, sums)), config)
+            return operands, checksum(_integers(encode_results(config, sums, program.span)), config)
     raise FpgaError(f"the operands of the smallest layer take {bits:,} bits, {board} has room for {ROM_BITS[board]:,}")

@@ -83,7 +83,7 @@ def lower_problem(
             beats.append(make_beats(schedule, source, tile_blocks, np.asarray(keep), items, tiling, config))
             out_index.append(_out_index(problem, tiling, places, filters, tile_blocks))
     layer = {
-        "groups": [-(-geometry.positions // config.group)], "outputs": [tiling.outputs],
+        "groups": [-(-geometry.positions // config.group)], "outputs": [tiling.outputs], "span": [config.chunk],
         "moving_signed": [int(problem.moving_signed)], "stationary_signed": [int(problem.stationary_signed)],
         "tap_base": [source.tap_base],
     }

@@ -63,6 +63,11 @@ class CoreProgram:
         return self.out_index.shape[2]
 
     @property
+    def span(self) -> int:
+        """Addresses of a chunk of results."""
+        return int(self.layer["span"][0])
+
+    @property
     def ideal_cycles(self) -> float:
         """Cycles with every thread busy in each: the bound that utilization is measured against."""
         return self.effectual_macs / self.config.core_threads

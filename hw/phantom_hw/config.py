@@ -59,6 +59,8 @@ class PhantomConfig:
         Items that a PE holds; a power of two, 4..64.
     moving_link : int
         Values that a moving link carries a cycle; a power of two, 1..32.
+    drain_lanes : int
+        Post-processing lanes of a mesh row, 1..``mesh_cols``; each serves neighbouring cores.
     chunk : int
         N, positions covered by one mask word of the sparse format on the result link, 4..64.
     """
@@ -82,6 +84,7 @@ class PhantomConfig:
     row_width: int = 32
     item_slots: int = 16
     moving_link: int = 8
+    drain_lanes: int = 1
     chunk: int = 16
 
     def __post_init__(self) -> None:
@@ -92,6 +95,7 @@ class PhantomConfig:
                 raise ConfigError(f"{field.name} must be of type {field.type}, not {value!r}")
         for field_name in ("mesh_rows", "mesh_cols", "pe_rows", "pe_cols", "threads"):
             self._range(field_name, 1, 8)
+        self._range("drain_lanes", 1, self.mesh_cols)
         self._range("lookahead", 1, 32)
         self._range("group", 1, self.lookahead)
         if self.lookahead % self.group:
@@ -174,7 +178,7 @@ class PhantomConfig:
     @property
     def mask_groups(self) -> int:
         """Groups of mask bits that one moving beat carries (a power of two that divides mask_banks)."""
-        return min(self.mask_banks, _ceil_pow2(max(1, self.moving_link // self.group) + 1) // 2)
+        return min(self.mask_banks, _ceil_pow2(-(-self.moving_link // self.group)))
 
     @property
     def acc_halves(self) -> int:

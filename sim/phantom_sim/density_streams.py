@@ -101,8 +101,9 @@ def density_streams(config: PhantomConfig, weight_density: float, activation_den
         },
     })
     layer = pack(layer_layout(config), {
-        "groups": np.array([groups]), "outputs": np.array([positions]), "moving_signed": np.zeros(1, np.int64),
-        "stationary_signed": np.zeros(1, np.int64), "tap_base": np.arange(taps)[None],
+        "groups": np.array([groups]), "outputs": np.array([positions]), "span": np.array([config.chunk]),
+        "moving_signed": np.zeros(1, np.int64), "stationary_signed": np.zeros(1, np.int64),
+        "tap_base": np.arange(taps)[None],
     })
     return DensityStreams(layer=layer[0], moving=moving, stationary=stationary,
                           counts=both.sum(axis=3).astype(np.uint8).ravel(), sums=sums)

@@ -45,7 +45,7 @@ def from_program(program: CoreProgram, sums: NDArray[np.int64]) -> RandomStreams
     """A lowered layer and the sums it must give, as streams to compare."""
     return RandomStreams(
         program.layer_words(), program.moving_words(), program.stationary_words(), program.tiles, program.outputs,
-        sums, np.array(program.effectual_macs),
+        program.span, sums, np.array(program.effectual_macs),
     )
 
 
@@ -72,7 +72,7 @@ def compare(
     except SimulationError as error:
         return [f"RTL: {error}"], None
     found = []
-    expected = encode_results(config, streams.sums)
+    expected = encode_results(config, streams.sums, streams.span)
     if not np.array_equal(run.results, expected):
         same = min(len(run.results), len(expected))
         wrong = np.flatnonzero((run.results[:same] != expected[:same]).any(axis=1))
@@ -94,7 +94,7 @@ def _compare_cycles(
     config: PhantomConfig, streams: RandomStreams, stalls: Stalls, run: CoreRun, activity: NDArray[np.uint8]
 ) -> list[str]:
     """Differences between a run with its trace and the cycle model."""
-    nonzero = (drained_values(config, streams.sums) != 0).ravel()
+    nonzero = (drained_values(config, streams.sums, streams.span) != 0).ravel()
     try:
         model = core_cycles(
             config, prepare(config, streams.layer, streams.moving, streams.stationary), streams.tiles, nonzero,

@@ -27,6 +27,8 @@ class StreamShape:
         W, output positions of a row.
     outputs : int
         Accumulator addresses of a tile, at least W.
+    span : int
+        Addresses of a chunk.
     tap_base : tuple of int
         Flat position that each tap reads for output position 0.
     row_density, item_density : float
@@ -42,6 +44,7 @@ class StreamShape:
     rows: int = 12
     positions: int | None = None
     outputs: int | None = None
+    span: int | None = None
     tap_base: tuple[int, ...] | None = None
     row_density: float | None = None
     item_density: float | None = None
@@ -59,7 +62,7 @@ class RandomStreams:
     ----------
     layer, moving, stationary : uint32[..., words]
         Payloads for :meth:`phantom_sim.core_simulator.CoreSimulator.run`.
-    tiles, outputs : int
+    tiles, outputs, span : int
     sums : int64[tiles, pe_cols, outputs]
         The results.
     products : int64[pes]
@@ -71,6 +74,7 @@ class RandomStreams:
     stationary: NDArray[np.uint32]
     tiles: int
     outputs: int
+    span: int
     sums: NDArray[np.int64]
     products: NDArray[np.int64]
 
@@ -83,6 +87,7 @@ class _Shape:
     rows: int
     positions: int
     outputs: int
+    span: int
     tap_base: tuple[int, ...]
     row_density: float
     item_density: float
@@ -138,13 +143,14 @@ def random_streams(config: PhantomConfig, seed: int, shape: StreamShape = Stream
     layer = pack(layer_layout(config), {
         "groups": np.array([groups]),
         "outputs": np.array([drawn.outputs]),
+        "span": np.array([drawn.span]),
         "moving_signed": np.array([int(drawn.moving_signed)]),
         "stationary_signed": np.array([int(drawn.stationary_signed)]),
         "tap_base": np.array([drawn.tap_base]),
     })
     return RandomStreams(
         layer, _moving(config, rng, drawn, rows, items, groups), _stationary(config, rows, items), drawn.tiles,
-        drawn.outputs, sums, products,
+        drawn.outputs, drawn.span, sums, products,
     )
 
 
@@ -161,6 +167,9 @@ def _complete(config: PhantomConfig, rng: np.random.Generator, shape: StreamShap
     outputs = shape.outputs or int(rng.integers(positions, config.acc_depth + 1))
     if not positions <= outputs <= config.acc_depth:
         raise ValueError(f"outputs must be in {positions}..{config.acc_depth}, not {outputs!r}")
+    span = shape.span or (config.chunk if rng.random() < 0.5 else int(rng.integers(1, config.chunk + 1)))
+    if not 1 <= span <= config.chunk:
+        raise ValueError(f"span must be in 1..{config.chunk}, not {span!r}")
 
     def drawn(value: float | None) -> float:
         return float(rng.choice([0.02, 0.1, 0.3, 0.5, 0.8, 1.0])) if value is None else value
@@ -169,7 +178,7 @@ def _complete(config: PhantomConfig, rng: np.random.Generator, shape: StreamShap
         return bool(rng.integers(2)) if value is None else value
 
     return _Shape(
-        shape.tiles, shape.rows, positions, outputs, base, drawn(shape.row_density), drawn(shape.item_density),
+        shape.tiles, shape.rows, positions, outputs, span, base, drawn(shape.row_density), drawn(shape.item_density),
         shape.items, shape.multicast, coin(shape.moving_signed), coin(shape.stationary_signed),
     )
 

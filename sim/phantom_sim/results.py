@@ -21,40 +21,42 @@ def wrap(values: NDArray[np.int64], bits: int) -> NDArray[np.int64]:
     return (values << unused) >> unused
 
 
-def _chunk_order(config: PhantomConfig, outputs: int) -> NDArray[np.int64]:
+def _chunk_order(config: PhantomConfig, outputs: int, span: int) -> NDArray[np.int64]:
     """(column, address) of the values of a tile as they are drained: chunk by chunk, in each column by column."""
     pairs = [
         (column, address)
-        for start in range(0, outputs, config.chunk)
+        for start in range(0, outputs, span)
         for column in range(config.pe_cols)
-        for address in range(start, min(start + config.chunk, outputs))
+        for address in range(start, min(start + span, outputs))
     ]
     return np.array(pairs, np.int64).T
 
 
-def drained_values(config: PhantomConfig, sums: NDArray[np.int64]) -> NDArray[np.int64]:
+def drained_values(config: PhantomConfig, sums: NDArray[np.int64], span: int) -> NDArray[np.int64]:
     """The sums ``[tiles, pe_cols, outputs]`` in the order in which a core drains them, ``[tiles, places]``."""
-    column, address = _chunk_order(config, sums.shape[2])
+    column, address = _chunk_order(config, sums.shape[2], span)
     return sums[:, column, address]
 
 
-def encode_results(config: PhantomConfig, sums: NDArray[np.int64]) -> NDArray[np.uint32]:
+def encode_results(config: PhantomConfig, sums: NDArray[np.int64], span: int) -> NDArray[np.uint32]:
     """Return the beats that a core sends for the sums of its tiles.
 
     Parameters
     ----------
     config : PhantomConfig
     sums : int64[tiles, pe_cols, outputs]
+    span : int
+        Addresses of a chunk, 1..N.
 
     Returns
     -------
     uint32[beats, words]
     """
     outputs = sums.shape[2]
-    _, address = _chunk_order(config, outputs)
-    values = drained_values(config, sums)
-    position = address % config.chunk
-    last = (position == config.chunk - 1) | (address == outputs - 1)
+    _, address = _chunk_order(config, outputs, span)
+    values = drained_values(config, sums, span)
+    position = address % span
+    last = (position == span - 1) | (address == outputs - 1)
     nonzero = values != 0
     sent = nonzero | last
     chunk = np.cumsum(last) - last  # number of each place's chunk
@@ -72,15 +74,17 @@ def encode_results(config: PhantomConfig, sums: NDArray[np.int64]) -> NDArray[np
     })
 
 
-def decode_results(config: PhantomConfig, words: NDArray[np.uint32], outputs: int) -> NDArray[np.int64]:
+def decode_results(
+    config: PhantomConfig, words: NDArray[np.uint32], outputs: int, span: int
+) -> NDArray[np.int64]:
     """Return the sums that result beats stand for, the inverse of :func:`encode_results`.
 
     Parameters
     ----------
     config : PhantomConfig
     words : uint32[beats, words]
-    outputs : int
-        Addresses of a tile.
+    outputs, span : int
+        Addresses of a tile and of a chunk.
 
     Returns
     -------
@@ -95,8 +99,8 @@ def decode_results(config: PhantomConfig, words: NDArray[np.uint32], outputs: in
     last, nonzero = beats["last"].astype(bool), beats["nonzero"].astype(bool)
     if len(last) and not last[-1]:
         raise ResultError(f"result beat {len(last) - 1}: the stream ends within a chunk")
-    column, address = _chunk_order(config, outputs)
-    starts = np.flatnonzero(address % config.chunk == 0)
+    column, address = _chunk_order(config, outputs, span)
+    starts = np.flatnonzero(address % span == 0)
     chunks = int(last.sum())
     if chunks % len(starts):
         raise ResultError(f"{chunks} chunks are not a whole number of tiles of {len(starts)} chunks")

@@ -90,7 +90,7 @@ def run_layers(simulator: CoreSimulator, seed: int, cycles: tuple[int, int] = (1
         for stalled in (False, True):
             differences, run = compare(simulator, streams, stalls if stalled else Stalls())
             if run is not None:
-                assembled = program.assemble(decode_results(config, run.results, program.outputs))
+                assembled = program.assemble(decode_results(config, run.results, program.outputs, program.span))
                 if not np.array_equal(assembled, golden):
                     differences.append("output: the assembled tensor differs from golden")
             yield LayerRun(kind, stalled, run.cycles if run else 0, tuple(differences))

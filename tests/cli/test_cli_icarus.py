@@ -45,5 +45,5 @@ def test_sums(settings, tmp_path):
         cwd=tmp_path, check=True)
     subprocess.run(["vvp", "-n", "core.vvp"], cwd=tmp_path, check=True, timeout=120)
     words = read_hex(tmp_path / "results.hex", -(-generate.result_layout(config).size // 32))
-    sums = program.assemble(decode_results(config, words, program.outputs))
+    sums = program.assemble(decode_results(config, words, program.outputs, program.span))
     np.testing.assert_array_equal(sums, layer.golden(activations))

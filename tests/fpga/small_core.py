@@ -23,4 +23,4 @@ def small_test(seed: int = 4) -> tuple[Operands, int]:
     streams = random_streams(SMALL, seed, shape)
     assert streams.products.sum() > 20
     operands = Operands(integers(streams.layer)[0], integers(streams.moving), integers(streams.stationary))
-    return operands, checksum(integers(encode_results(SMALL, streams.sums)), SMALL)
+    return operands, checksum(integers(encode_results(SMALL, streams.sums, streams.span)), SMALL)

@@ -48,7 +48,7 @@ def check_layer(simulator, kind, seed, cycles=(100, 1000)):
     for case in (Stalls(), stalls):
         differences, run = compare(simulator, streams, case)
         assert not differences, f"{kind}, seed {seed}: {differences}"
-        assembled = program.assemble(decode_results(config, run.results, program.outputs))
+        assembled = program.assemble(decode_results(config, run.results, program.outputs, program.span))
         np.testing.assert_array_equal(assembled, golden)
 
 

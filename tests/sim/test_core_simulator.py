@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from phantom_compiler.packing import payload_words
+from phantom_hw.core.layouts import layer_layout
 from phantom_sim.core_simulator import CoreSimulator, SimulationError
 from phantom_sim.exactness import compare, random_stalls
 from phantom_sim.random_streams import StreamShape, random_streams
@@ -9,6 +11,7 @@ from phantom_sim.results import encode_results
 from sim_configs import SMALL
 
 CONFIG = SMALL["tiny"]
+LAYER_BITS, LAYER_WORDS = layer_layout(CONFIG).size, payload_words(layer_layout(CONFIG))
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +35,7 @@ def test_results_and_records(tiny, streams):
     total = run(tiny, streams, activity="total")
     traced = run(tiny, streams, activity="trace")
     for result in (plain, total, traced):
-        np.testing.assert_array_equal(result.results, encode_results(CONFIG, streams.sums))
+        np.testing.assert_array_equal(result.results, encode_results(CONFIG, streams.sums, streams.span))
         assert result.completed and result.tiles == streams.tiles
         assert (result.moving_sent, result.stationary_sent) == (len(streams.moving), len(streams.stationary))
         assert result.result_cycles[-1] == result.cycles - 1
@@ -43,7 +46,7 @@ def test_results_and_records(tiny, streams):
 
 
 def test_stalls_change_no_value(tiny, streams):
-    expected = encode_results(CONFIG, streams.sums)
+    expected = encode_results(CONFIG, streams.sums, streams.span)
     cycles = set()
     for seed in range(10):
         stalls = random_stalls(np.random.default_rng(seed), len(streams.moving), len(streams.stationary))
@@ -138,8 +141,8 @@ def test_max_cycles(tiny, streams):
 @pytest.mark.parametrize(("change", "message"), [
     ({"moving": np.zeros((3, 1), int)}, r"moving must have shape \(beats, 3\), not \(3, 1\)"),
     ({"stationary": np.zeros(3, int)}, r"stationary must have shape \(beats, 3\), not \(3,\)"),
-    ({"layer": np.zeros((2, 1), int)}, "layer must be one payload, not 2"),
-    ({"layer": np.full((1, 1), 1 << 31)}, "layer has bits beyond its payload of 28 bits"),
+    ({"layer": np.zeros((2, LAYER_WORDS), int)}, "layer must be one payload, not 2"),
+    ({"layer": np.full((1, LAYER_WORDS), 1 << 31)}, rf"layer has bits beyond its payload of {LAYER_BITS} bits"),
     ({"tiles": 0}, "tiles must be at least 1, not 0"),
     ({"activity": "all"}, "activity must be one of none, total, trace, not 'all'"),
     ({"moving_gaps": [1]}, r"moving_gaps must have shape \(\d+,\), not \(1,\)"),

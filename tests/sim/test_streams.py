@@ -44,14 +44,15 @@ def test_results_round_trip(seed):
     half = 1 << config.acc_width - 1
     shape = (int(rng.integers(1, 5)), config.pe_cols, int(rng.integers(1, config.acc_depth + 1)))
     sums = rng.integers(-half, half, shape) * (rng.random(shape) < rng.choice([0, 0.3, 1]))
-    words = encode_results(config, sums)
-    np.testing.assert_array_equal(decode_results(config, words, shape[2]), sums)
+    span = int(rng.integers(1, config.chunk + 1))
+    words = encode_results(config, sums, span)
+    np.testing.assert_array_equal(decode_results(config, words, shape[2], span), sums)
 
 
 def test_encoding_by_hand():
     config = PhantomConfig(pe_cols=2, chunk=4, acc_depth=16)
     sums = np.array([[[7, 0, -1, 0, 5], [0, 0, 0, 0, 0]]])
-    beats = unpack(result_layout(config), encode_results(config, sums))
+    beats = unpack(result_layout(config), encode_results(config, sums, 4))
     assert beats["value"].tolist() == [7, (1 << 32) - 1, 0, 0, 5, 0]
     assert beats["nonzero"].tolist() == [1, 1, 0, 0, 1, 0]
     assert beats["last"].tolist() == [0, 0, 1, 1, 1, 1]
@@ -71,4 +72,4 @@ def test_contradictions_are_found(change, message):
     fields = {"value": [3, 4], "nonzero": [1, 1], "last": [0, 1], "tile_last": [0, 1], "mask": [0, 0b0011]}
     words = pack(result_layout(config), {name: np.array(value) for name, value in {**fields, **change}.items()})
     with pytest.raises(ResultError, match=message):
-        decode_results(config, words, 3)
+        decode_results(config, words, 3, 4)

@@ -10,8 +10,9 @@ from phantom_hw import emit
 from phantom_hw.config import PhantomConfig
 from phantom_hw.core.drain import DrainControl, L2Reduction
 from phantom_hw.core.encoder import OutputEncoder
-from phantom_hw.core.layouts import layer_layout, moving_layout, result_layout, stationary_layout
+from phantom_hw.core.layouts import layer_layout, moving_layout, result_layout, stationary_layout, sum_layout
 from phantom_hw.core.pe import ProcessingElement
+from phantom_hw.core.queue import ResultQueue
 from phantom_hw.core.thread import Thread
 
 __all__ = ["PhantomCore"]
@@ -26,16 +27,19 @@ class PhantomCore(wiring.Component):
     Parameters
     ----------
     config : PhantomConfig
+    encode : bool
+        Whether results leave in the sparse-mask format, or every sum as it is.
 
     Members
     -------
     layer : In, stream of layer_layout
-        What is constant for a layer; accepted while the core is idle, and needed before the first beat.
+        What is constant for a layer; accepted while no item and no sum is in the core, and needed before the first
+        item. Rows may come earlier.
     moving : In, stream of moving_layout
         Rows; the beats of one row follow each other. Waits until all its PEs have a free slot.
     stationary : In, stream of stationary_layout
         Items, up to one a PE column in a beat. Waits until all of its PEs have room.
-    result : Out, stream of result_layout
+    result : Out, stream of result_layout, or of sum_layout
         For each tile: chunk after chunk of addresses, in each chunk PE column after PE column.
     idle : Out
         Nothing is in flight.
@@ -48,13 +52,14 @@ class PhantomCore(wiring.Component):
 
     LINK_LATENCY = 1
 
-    def __init__(self, config: PhantomConfig):
-        self.config = config
+    def __init__(self, config: PhantomConfig, encode: bool = True):
+        self.config, self.encode = config, encode
+        result = result_layout if encode else sum_layout
         super().__init__({
             "layer": In(stream.Signature(layer_layout(config))),
             "moving": In(stream.Signature(moving_layout(config))),
             "stationary": In(stream.Signature(stationary_layout(config))),
-            "result": Out(stream.Signature(result_layout(config))),
+            "result": Out(stream.Signature(result(config))),
             "idle": Out(1),
             "activity": Out(data.ArrayLayout(config.threads, config.pes)),
         })
@@ -73,7 +78,6 @@ class PhantomCore(wiring.Component):
         flat = [pe for row in pes for pe in row]
 
         layer = Signal(layer_layout(config))
-        m.d.comb += self.layer.ready.eq(self.idle)
         new_layer = Signal()
         m.d.sync += new_layer.eq(self.layer.valid & self.layer.ready)
         with m.If(self.layer.valid & self.layer.ready):
@@ -85,7 +89,10 @@ class PhantomCore(wiring.Component):
         item_waiting = self._items(m, pes)
         drain = self._drain(m, pes, layer)
         busy = Cat(*(pe.busy for pe in flat)).any()
-        m.d.comb += self.idle.eq(drain.idle & ~busy & ~row_waiting & ~item_waiting)
+        m.d.comb += [
+            self.layer.ready.eq(drain.idle & ~busy & ~item_waiting),
+            self.idle.eq(self.layer.ready & ~row_waiting),
+        ]
         return m
 
     def _register(self, m: Module, link, name: str, ready):
@@ -139,9 +146,7 @@ class PhantomCore(wiring.Component):
         config = self.config
         m.submodules.drain = drain = DrainControl(config)
         m.submodules.reduction = reduction = L2Reduction(config)
-        m.submodules.encoder = encoder = OutputEncoder(config)
-        m.d.comb += [drain.outputs.eq(layer.outputs), drain.freed.eq(encoder.freed)]
-        wiring.connect(m, encoder.result, wiring.flipped(self.result))
+        m.d.comb += [drain.outputs.eq(layer.outputs), drain.span.eq(layer.span)]
 
         def delayed(value, cycles, name):
             for cycle in range(cycles):
@@ -161,10 +166,23 @@ class PhantomCore(wiring.Component):
                     reduction.drained[index].eq(pe.drained),
                 ]
         m.d.comb += reduction.column.eq(delayed(read, Thread.READ_LATENCY, "column"))
-        flags = Cat(drain.keep, drain.last, drain.tile_last)
-        keep, last, tile_last = delayed(flags, self.result_latency(config), "result_flags")
-        m.d.comb += [
-            encoder.valid.eq(keep), encoder.last.eq(last), encoder.tile_last.eq(tile_last),
-            encoder.value.eq(reduction.total),
-        ]
+        latency = self.result_latency(config)
+        keep, last, tile_last = delayed(Cat(drain.keep, drain.last, drain.tile_last), latency, "result_flags")
+        if self.encode:
+            m.submodules.encoder = encoder = OutputEncoder(config)
+            wiring.connect(m, encoder.result, wiring.flipped(self.result))
+            m.d.comb += [
+                encoder.valid.eq(keep), encoder.last.eq(last), encoder.tile_last.eq(tile_last),
+                encoder.value.eq(reduction.total), drain.freed.eq(encoder.freed),
+            ]
+        else:
+            m.submodules.queue = queue = ResultQueue(sum_layout(config))
+            wiring.connect(m, queue.result, wiring.flipped(self.result))
+            column, chunk = (delayed(value, latency, name) for value, name in
+                             ((drain.column, "result_column"), (drain.chunk, "result_chunk")))
+            m.d.comb += [
+                queue.push.eq(keep), queue.payload.last.eq(last), queue.payload.tile_last.eq(tile_last),
+                queue.payload.value.eq(reduction.total), queue.payload.column.eq(column),
+                queue.payload.chunk.eq(chunk), drain.freed.eq(queue.taken),
+            ]
         return drain

@@ -8,7 +8,8 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for, ceil_log2
 
 from phantom_hw.config import PhantomConfig
-from phantom_hw.core.encoder import OutputEncoder
+from phantom_hw.core.logic import any_of
+from phantom_hw.core.queue import ResultQueue
 from phantom_hw.core.window import TILE_BITS
 
 __all__ = ["DrainControl", "L2Reduction"]
@@ -19,12 +20,14 @@ class DrainControl(wiring.Component):
 
     After reset every address of every bank is cleared once. Then, whenever all PEs are done with a tile, its
     addresses are read chunk by chunk, in each chunk column after column. A read takes the place of one selection in
-    the PEs of its column and reserves a place in the encoder's queue.
+    the PEs of its column and reserves a place in the queue of results.
 
     Members
     -------
     outputs : In
         Addresses to drain, 1..acc_depth.
+    span : In
+        Addresses of a chunk, 1..N.
     done : In, pes bits
         The PEs that have nothing left to select of the tile ``tile``.
     tile : Out
@@ -33,6 +36,8 @@ class DrainControl(wiring.Component):
         Read (and clear) an address of the banks of a column; all columns while clearing.
     keep : Out, 1; last, tile_last : Out
         The value read is a result; it ends its chunk, its tile.
+    column, chunk : Out
+        Numbers of the PE column that is read and of its chunk in the tile.
     freed : In
         Places of the queue returned.
     idle : Out
@@ -47,6 +52,7 @@ class DrainControl(wiring.Component):
         self._config = config
         super().__init__({
             "outputs": In(bits_for(config.acc_depth)),
+            "span": In(bits_for(config.chunk)),
             "done": In(config.pes),
             "tile": Out(TILE_BITS),
             "read": Out(config.pe_cols),
@@ -54,6 +60,8 @@ class DrainControl(wiring.Component):
             "keep": Out(1),
             "last": Out(1),
             "tile_last": Out(1),
+            "column": Out(ceil_log2(config.pe_cols)),
+            "chunk": Out(ceil_log2(config.acc_depth)),
             "freed": In(2),
             "idle": Out(1),
         })
@@ -65,11 +73,13 @@ class DrainControl(wiring.Component):
         start = Signal(ceil_log2(config.acc_halves))  # first address of the chunk; the address while clearing
         offset = Signal(chunk_bits)
         column = Signal(config.pe_cols, init=1)  # one-hot
+        m.d.comb += self.column.eq(Cat(any_of([column[c] for c in range(config.pe_cols) if c >> bit & 1])
+                                       for bit in range(len(self.column))))
         length = Signal(chunk_bits)
         remaining = Signal(bits_for(config.acc_depth))
-        reserved = Signal(range(OutputEncoder.SLOTS + 1))
+        reserved = Signal(range(ResultQueue.SLOTS + 1))
         room = Signal()
-        m.d.comb += room.eq(reserved != OutputEncoder.SLOTS)
+        m.d.comb += room.eq(reserved != ResultQueue.SLOTS)
         m.d.sync += reserved.eq(reserved + self.keep - self.freed)
 
         with m.FSM(init="CLEAR"):
@@ -80,16 +90,16 @@ class DrainControl(wiring.Component):
                     m.next = "WAIT"
             with m.State("WAIT"):
                 m.d.comb += self.idle.eq((reserved == 0) & ~self.done.any())
-                m.d.sync += [start.eq(0), remaining.eq(self.outputs)]
+                m.d.sync += [start.eq(0), self.chunk.eq(0), remaining.eq(self.outputs)]
                 with m.If(self.done.all()):
                     m.next = "READ"
             with m.State("READ"):
                 final_row, final_column, final_chunk = Signal(), Signal(), Signal()
                 m.d.comb += [
-                    length.eq(Mux(remaining > config.chunk, config.chunk, remaining)),
+                    length.eq(Mux(final_chunk, remaining, self.span)),
                     final_row.eq(offset + 1 == length),
                     final_column.eq(column[-1]),
-                    final_chunk.eq(remaining <= config.chunk),
+                    final_chunk.eq(remaining <= self.span),
                     self.address.eq(Cat((start + offset)[:len(start) - 1], self.tile[0])),
                     self.last.eq(final_row),
                     self.tile_last.eq(final_row & final_column & final_chunk),
@@ -101,7 +111,8 @@ class DrainControl(wiring.Component):
                     with m.If(final_row):
                         m.d.sync += column.eq(column.rotate_left(1))
                         with m.If(final_column):
-                            m.d.sync += [start.eq(start + config.chunk), remaining.eq(remaining - length)]
+                            m.d.sync += [start.eq(start + self.span), self.chunk.eq(self.chunk + 1),
+                                         remaining.eq(remaining - length)]
                     with m.If(self.tile_last):
                         m.d.sync += self.tile.eq(self.tile + 1)
                         m.next = "WAIT"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import stream, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from phantom_hw.config import PhantomConfig
 from phantom_hw.core.layouts import result_layout
+from phantom_hw.core.queue import ResultQueue
 
 __all__ = ["OutputEncoder"]
 
@@ -32,8 +32,8 @@ class OutputEncoder(wiring.Component):
     Latency: 1 cycle from value to beat. Throughput: 1 value a cycle in, 1 beat a cycle out.
     """
 
-    SLOTS = 16
-    LATENCY = 1
+    SLOTS = ResultQueue.SLOTS
+    LATENCY = ResultQueue.LATENCY
 
     def __init__(self, config: PhantomConfig):
         self._config = config
@@ -60,24 +60,15 @@ class OutputEncoder(wiring.Component):
         with m.If(self.valid):
             m.d.sync += [mask.eq(Mux(self.last, 0, whole)), index.eq(Mux(self.last, 0, index + 1))]
 
-        queue = Memory(shape=result_layout(config), depth=self.SLOTS, init=[], attrs={"ram_style": "distributed"})
-        m.submodules.queue = queue
-        write, read = queue.write_port(), queue.read_port(domain="comb")
-        back, front = Signal(ceil_log2(self.SLOTS) + 1), Signal(ceil_log2(self.SLOTS) + 1)
-        taken = Signal()
+        m.submodules.queue = queue = ResultQueue(result_layout(config))
+        wiring.connect(m, queue.result, wiring.flipped(self.result))
         m.d.comb += [
-            write.en.eq(keep),
-            write.addr.eq(back),
-            write.data.value.eq(self.value),
-            write.data.nonzero.eq(nonzero),
-            write.data.last.eq(self.last),
-            write.data.tile_last.eq(self.tile_last),
-            write.data.mask.eq(Mux(self.last, whole, 0)),
-            read.addr.eq(front),
-            self.result.payload.eq(read.data),
-            self.result.valid.eq(back != front),
-            taken.eq(self.result.valid & self.result.ready),
-            self.freed.eq((self.valid & ~keep) + taken),
+            queue.push.eq(keep),
+            queue.payload.value.eq(self.value),
+            queue.payload.nonzero.eq(nonzero),
+            queue.payload.last.eq(self.last),
+            queue.payload.tile_last.eq(self.tile_last),
+            queue.payload.mask.eq(Mux(self.last, whole, 0)),
+            self.freed.eq((self.valid & ~keep) + queue.taken),
         ]
-        m.d.sync += [back.eq(back + keep), front.eq(front + taken)]
         return m

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from amaranth.hdl import signed
 from amaranth.lib import data
 from amaranth.utils import bits_for, ceil_log2
 
 from phantom_hw.config import PhantomConfig
 
-__all__ = ["item_layout", "layer_layout", "moving_layout", "result_layout", "stationary_layout"]
+__all__ = ["item_layout", "layer_layout", "moving_layout", "result_layout", "stationary_layout", "sum_layout"]
 
 
 def moving_layout(config: PhantomConfig) -> data.StructLayout:
@@ -55,14 +56,30 @@ def layer_layout(config: PhantomConfig) -> data.StructLayout:
 
     ``groups`` is ceil(W / G) for rows of W output positions, ``tap_base[t]`` the flat position that tap t
     reads for output position 0 (its plane and offset), ``outputs`` the accumulator addresses that a
-    tile uses; the ``signed`` bits tell how the operands are extended.
+    tile uses, drained in chunks of ``span`` (1..N) from each PE column in turn; the ``signed`` bits tell how the
+    operands are extended.
     """
     return data.StructLayout({
         "groups": bits_for(config.max_groups),
         "outputs": bits_for(config.acc_depth),
+        "span": bits_for(config.chunk),
         "moving_signed": 1,
         "stationary_signed": 1,
         "tap_base": data.ArrayLayout(ceil_log2(config.row_width), config.threads),
+    })
+
+
+def sum_layout(config: PhantomConfig) -> data.StructLayout:
+    """A sum as it was drained: from PE column ``column``, of the chunk number ``chunk`` of that column in its tile.
+
+    ``last`` ends the chunk, ``tile_last`` the tile.
+    """
+    return data.StructLayout({
+        "value": signed(config.acc_width),
+        "column": ceil_log2(config.pe_cols),
+        "chunk": ceil_log2(config.acc_depth),
+        "last": 1,
+        "tile_last": 1,
     })
 
 

@@ -57,11 +57,13 @@ def case_of(config: PhantomConfig, streams: RandomStreams, stalls: Stalls = NO_S
     ready = np.ones(1, bool) if stalls.result_ready is None else np.asarray(stalls.result_ready, bool)
     model = core_cycles(
         config, prepare(config, streams.layer, streams.moving, streams.stationary), streams.tiles,
-        (drained_values(config, streams.sums) != 0).ravel(), stalls.moving_gaps, stalls.stationary_gaps, ready,
+        (drained_values(config, streams.sums, streams.span) != 0).ravel(), stalls.moving_gaps,
+        stalls.stationary_gaps, ready,
     )
     return Case(
         streams.layer, streams.moving, streams.stationary, gaps(stalls.moving_gaps, len(streams.moving)),
-        gaps(stalls.stationary_gaps, len(streams.stationary)), ready, encode_results(config, streams.sums),
+        gaps(stalls.stationary_gaps, len(streams.stationary)), ready,
+        encode_results(config, streams.sums, streams.span),
         model.result_cycles,
     )
 

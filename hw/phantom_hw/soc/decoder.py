@@ -76,8 +76,8 @@ class CommandDecoder(wiring.Component):
     failed_address : Out, 64 bits; failed_index : Out
         After an error: the address that was reported with it, else that of the command; the place in the stream of the
         command that the decoder was at.
-    done : Out
-        The job ends with this cycle.
+    done : Out; result : Out
+        The job ends with this cycle, and how.
     retired : Out
         A command was handed out or carried out.
     (name of the unit) : Out, stream of unit_layout
@@ -116,6 +116,7 @@ class CommandDecoder(wiring.Component):
             "failed_address": Out(ADDRESS_BITS),
             "failed_index": Out(COUNT_BITS),
             "done": Out(1),
+            "result": Out(STATUS_BITS),
             "retired": Out(1),
             **{unit.name: Out(stream.Signature(unit_layout(commands, unit))) for unit in commands.units},
         })
@@ -227,6 +228,8 @@ class CommandDecoder(wiring.Component):
                           Mux(self.abort_job, Status.ABORTED, Mux(watchdog.expired, Status.WATCHDOG, bad)))),
             fails.eq(runs & (reason != Status.OK)),
             watchdog.limit.eq(self.watchdog),
+            # only what was read ahead behind END can be missing when a job without errors does not end
+            self.result.eq(Mux(watchdog.expired & (code == Status.OK), Status.WATCHDOG, code)),
             watchdog.moved.eq((step == Step.IDLE) | fails | self.retired | taken | self.progress | self.data.valid
                               | (self.request.valid & self.request.ready)),
         ]
@@ -240,5 +243,4 @@ class CommandDecoder(wiring.Component):
             m.d.comb += self.done.eq(watchdog.expired | (fetch.settled & ~self.busy.any() & ~offered.any()))
             with m.If(self.done):
                 m.d.sync += step.eq(Step.IDLE)
-            with m.If(watchdog.expired & (code == Status.OK)):
-                m.d.sync += code.eq(Status.WATCHDOG)
+            m.d.sync += code.eq(self.result)

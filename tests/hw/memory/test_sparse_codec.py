@@ -1,0 +1,244 @@
+"""Slots of sparse tensors, read and written by the hardware, against the golden model's bytes."""
+
+from __future__ import annotations
+
+import gc
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from phantom_golden.slots import slot_bytes, to_bytes
+from phantom_golden.sparse import encode
+from phantom_hw.config import PhantomConfig
+from phantom_hw.memory.align import dense_layout
+from phantom_hw.memory.slots import SlotError, slot_header_layout, values_layout
+from phantom_hw.memory.sparse_reader import SparseDecoder
+from stream_bench import StreamBench
+
+FAST = settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+LONG = settings(FAST, max_examples=120)
+
+
+def configuration(act_width: int, chunk: int) -> PhantomConfig:
+    return PhantomConfig(act_width=act_width, weight_width=act_width, chunk=chunk)
+
+
+@dataclass
+class Case:
+    """Widths and contents of a test, drawn by hypothesis; the contents follow from the seed."""
+
+    act_width: int
+    chunk: int
+    bus_bytes: int
+    lanes: int
+    density: float
+    stall: float
+    seed: int
+
+    @property
+    def config(self) -> PhantomConfig:
+        return configuration(self.act_width, self.chunk)
+
+
+def cases(*lanes: int) -> st.SearchStrategy[Case]:
+    """Cases with one of these numbers of lanes; many wide lanes take the simulator long to prepare."""
+    return st.builds(
+        Case, st.sampled_from([4, 8, 16]), st.integers(4, 64), st.sampled_from([8, 16, 32, 64]), st.sampled_from(lanes),
+        st.sampled_from([0.0, 0.1, 0.5, 0.9, 1.0]), st.sampled_from([0.0, 0.3, 0.7]), st.integers(0, 1000),
+    )
+
+
+def drawn_values(rng: np.random.Generator, width: int, count: int, density: float) -> np.ndarray:
+    """Signed values, zeros among them."""
+    values = rng.integers(1, 1 << width - 1, count) * rng.choice([-1, 1], count)
+    return np.where(rng.random(count) < density, values, 0)
+
+
+@dataclass
+class Slot:
+    """A slot with what a decoder is told and what it must give."""
+
+    positions: int
+    chunk: int
+    data: bytes  # as read: any number of bytes behind the last value
+    values: np.ndarray
+
+
+def drawn_slot(case: Case, rng: np.random.Generator) -> Slot:
+    chunk = int(rng.integers(1, case.chunk + 1)) if rng.random() < 0.5 else case.chunk
+    positions = int(rng.integers(1, chunk + 1)) if rng.random() < 0.5 else chunk
+    values = drawn_values(rng, case.act_width, positions, case.density)
+    stored = to_bytes(encode(values, chunk), case.act_width).tobytes()
+    used = -(-chunk // 8) + -(-int((values != 0).sum()) * case.act_width // 8)
+    whole = -(-len(stored) // case.bus_bytes) * case.bus_bytes
+    assert len(stored) == slot_bytes(chunk, case.act_width)
+    read = int(rng.integers(used, whole + 1))
+    garbage = rng.bytes(whole)  # a reader ignores what lies behind the last value
+    return Slot(positions, chunk, (stored[:used] + garbage)[:read], values)
+
+
+def bus_words(slot: bytes, bus_bytes: int) -> list[int]:
+    layout = dense_layout(8 * bus_bytes)
+    pieces = [slot[i:i + bus_bytes] for i in range(0, len(slot), bus_bytes)]
+    return [layout.const({"data": int.from_bytes(piece, "little"), "count": len(piece),
+                          "last": i == len(pieces) - 1}).as_bits() for i, piece in enumerate(pieces)]
+
+
+def dense_words(values: np.ndarray, width: int, lanes: int) -> list[dict]:
+    pieces = [values[i:i + lanes].tolist() for i in range(0, len(values), lanes)]
+    return [{"values": [v & (1 << width) - 1 for v in piece] + [0] * (lanes - len(piece)),
+             "nonzero": sum((v != 0) << i for i, v in enumerate(piece)), "last": i == len(pieces) - 1}
+            for i, piece in enumerate(pieces)]
+
+
+def decode(case: Case, slots: list[Slot]) -> tuple[list[int], SlotError, StreamBench]:
+    """What the decoder gives for slots, its error, and the bench with the times."""
+    dut = SparseDecoder(case.config, case.bus_bytes, case.lanes)
+    bench = StreamBench(dut, case.seed, case.stall)
+    header = slot_header_layout(case.config)
+    bench.feed("header", [header.const({"positions": s.positions, "chunk": s.chunk}).as_bits() for s in slots])
+    words = [word for slot in slots for word in bus_words(slot.data, case.bus_bytes)]
+    bench.feed("source", words)
+    count = sum(-(-max(slot.positions, 1) // case.lanes) for slot in slots)
+    got, errors = bench.collect("sink", count), []
+
+    def at_end(ctx):
+        assert ctx.get(dut.idle)
+        errors.append(ctx.get(dut.error))
+
+    bench.run(200 + round(6 * (count + len(words) + len(slots)) / (1 - case.stall) ** 2), at_end)
+    assert len(got) == count
+    return got, errors[0], bench
+
+
+def check_decoder(case: Case, count: int) -> None:
+    rng = np.random.default_rng(case.seed)
+    slots = [drawn_slot(case, rng) for _ in range(count)]
+    got, error, _ = decode(case, slots)
+    layout = values_layout(case.config, case.lanes)
+    expected = [layout.const(word).as_bits() for slot in slots
+                for word in dense_words(slot.values, case.act_width, case.lanes)]
+    assert got == expected
+    assert error == SlotError.NONE
+
+
+@FAST
+@given(cases(1, 2, 4, 8))
+def test_decoder_gives_the_golden_values(case):
+    check_decoder(case, 30)
+
+
+@pytest.mark.verify
+@LONG
+@given(cases(1, 2, 4, 8, 16, 32))
+def test_decoder_gives_the_golden_values_long(case):
+    check_decoder(case, 100)
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 8, 9, 17, 24, 33, 40, 57, 64])
+def test_decoder_of_wide_values_behind_masks_of_any_size(chunk):
+    """Values of 16 bits lie across the bytes behind a mask of an odd number of bytes."""
+    case = Case(16, max(chunk, 4), 8, 4, 0.6, 0.2, chunk)
+    check_decoder(case, 20)
+
+
+def some_slots(case: Case, values: list[np.ndarray]) -> list[Slot]:
+    """Slots of the whole chunk, read up to the last value."""
+    slots = []
+    for row in values:
+        used = -(-case.chunk // 8) + -(-int((row != 0).sum()) * case.act_width // 8)
+        stored = to_bytes(encode(row, case.chunk), case.act_width).tobytes()
+        slots.append(Slot(len(row), case.chunk, stored[:used], row))
+    return slots
+
+
+@pytest.mark.parametrize(("act_width", "bus_bytes", "lanes", "chunk"), [
+    (8, 32, 8, 16), (8, 16, 8, 16), (4, 16, 8, 16), (16, 64, 8, 16), (8, 16, 8, 8), (4, 64, 16, 64)])
+@pytest.mark.parametrize("density", [0.3, 0.6])
+def test_decoder_gives_a_word_a_cycle(act_width, bus_bytes, lanes, chunk, density):
+    case = Case(act_width, chunk, bus_bytes, lanes, density, 0.0, 5)
+    rng = np.random.default_rng(5)
+    slots = some_slots(case, [drawn_values(rng, act_width, chunk, density) for _ in range(60)])
+    got, error, bench = decode(case, slots)
+    times = bench.times["sink"]
+    # behind a slot's first word, the second one takes a cycle of its own if the first dense word needs it
+    first = [-(-chunk // 8) * 8 // act_width + int((slot.values[:lanes] != 0).sum()) for slot in slots]
+    extra = sum(value > 8 * bus_bytes // act_width for value in first)
+    assert times[-1] - times[0] + 1 <= len(got) + extra
+    assert error == SlotError.NONE
+
+
+def test_decoder_takes_a_word_of_the_bus_a_cycle():
+    """Without zeros the bus is the bound: 18 bytes for two dense words."""
+    case = Case(8, 16, 8, 8, 1.0, 0.0, 6)
+    rng = np.random.default_rng(6)
+    slots = some_slots(case, [drawn_values(rng, 8, 16, 1.0) for _ in range(40)])
+    _, _, bench = decode(case, slots)
+    times = bench.times["sink"]
+    assert times[-1] - times[0] <= 3 * len(slots)
+
+
+def malformed(case: Case, rng: np.random.Generator, kind: SlotError) -> Slot:
+    slot = drawn_slot(case, rng)
+    chunk = 10
+    values = drawn_values(rng, case.act_width, chunk, 1.0)
+    data = bytearray(to_bytes(encode(values, chunk), case.act_width).tobytes())
+    if kind == SlotError.HEADER:
+        positions, chunk = [(0, 10), (10, 9), (13, 13), (15, 15), (0, 0)][rng.integers(5)]
+        return Slot(positions, chunk, slot.data, values)
+    if kind == SlotError.MASK:
+        if rng.random() < 0.5:
+            return Slot(int(rng.integers(1, 10)), 10, bytes(data), values)
+        data[1] |= 1 << int(rng.integers(2, 8))
+        return Slot(10, 10, bytes(data), values)
+    if kind == SlotError.SHORT:
+        return Slot(10, 10, bytes(data[:rng.integers(1, len(data))]), values)
+    if kind == SlotError.LONG:
+        words = -(-len(data) // case.bus_bytes)
+        return Slot(10, 10, bytes(data) + rng.bytes(case.bus_bytes * int(rng.integers(words, words + 4))), values)
+    place = int(rng.integers(10))
+    stored = values.copy()
+    stored[place] = 1
+    packed = int.from_bytes(to_bytes(encode(stored, 10), case.act_width).tobytes()[2:], "little")
+    packed &= ~(((1 << case.act_width) - 1) << place * case.act_width)
+    return Slot(10, 10, bytes(data[:2]) + packed.to_bytes(len(data) - 2, "little"), values)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in SlotError if kind != SlotError.NONE])
+@pytest.mark.parametrize(("act_width", "bus_bytes", "lanes"), [
+    (8, 8, 4), (4, 16, 4), (16, 8, 2), (8, 8, 16), (16, 8, 8)])
+def test_decoder_reports_malformed_slots_and_goes_on(kind, act_width, bus_bytes, lanes):
+    case = Case(act_width, 12, bus_bytes, lanes, 0.5, 0.3, kind.value)
+    rng = np.random.default_rng([kind.value, act_width, lanes])
+    for _ in range(2):
+        before, after = ([drawn_slot(case, rng) for _ in range(3)] for _ in range(2))
+        bad = malformed(case, rng, kind)
+        got, error, _ = decode(case, [*before, bad, *after])
+        assert error == kind
+        layout = values_layout(case.config, lanes)
+        whole = [[layout.const(w).as_bits() for s in side for w in dense_words(s.values, act_width, lanes)]
+                 for side in (before, after)]
+        assert got[:len(whole[0])] == whole[0]
+        assert got[-len(whole[1]):] == whole[1]
+
+
+@pytest.mark.parametrize("stall", [0.0, 0.5])
+def test_decoder_does_not_hang_on_garbage(stall):
+    rng = np.random.default_rng(11)
+    case = Case(8, 12, 8, 4, 0.5, stall, 11)
+    slots = [Slot(int(rng.integers(16)), int(rng.integers(16)), rng.bytes(rng.integers(1, 60)), np.zeros(0))
+             for _ in range(200)]
+    _, error, _ = decode(case, slots)
+    assert error != SlotError.NONE
+
+
+@pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")
+@pytest.mark.parametrize(("arguments", "message"), [
+    ({"bus_bytes": 12}, "bus_bytes must be one of 8, 16, 32, 64, not 12"),
+    ({"bus_bytes": 8, "lanes": 3}, "lanes must be one of 1, 2, 4, 8, 16, 32, not 3")])
+def test_decoder_rejects(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        SparseDecoder(configuration(8, 16), **arguments)
+    gc.collect()  # the block that was never finished, while its warning is ignored

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-import re
 import sys
 from collections.abc import Callable, Sequence
 from importlib import metadata
@@ -12,6 +10,7 @@ from typing import Annotated
 
 import typer
 from phantom_hw.config import PhantomConfig
+from phantom_hw.soc.csr import field_meanings
 from rich.table import Table
 from rich.text import Text
 
@@ -29,16 +28,6 @@ app = typer.Typer(
 )
 fpga_app = typer.Typer(help="Bitstreams for FPGA boards.")
 app.add_typer(fpga_app, name="fpga")
-
-def field_meanings() -> dict[str, str]:
-    """The meaning of every configuration field, from the documentation of :class:`PhantomConfig`."""
-    section = (inspect.getdoc(PhantomConfig) or "").split("Parameters\n----------\n")[1]
-    meanings: dict[str, str] = {}
-    for names, text in re.findall(r"^(\w[\w, ]*) : \w+\n((?:    .*\n?)+)", section, re.MULTILINE):
-        for name in names.split(", "):
-            meanings[name] = " ".join(text.split()).replace("``", "`")
-    return meanings
-
 
 # --- commands ---------------------------------------------------------------------------------------
 
@@ -219,6 +208,37 @@ def layer(
         "same sums, same cycles" if rtl else "not run",
     )
     console().print(table)
+
+
+@app.command()
+def asm(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Commands as text.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="File for the command stream.")],
+    preset: Preset = None,
+    config_file: ConfigFile = None,
+    settings: Settings = None,
+) -> None:
+    """Translate commands into the command stream that the accelerator reads; see docs/isa.md."""
+    chosen = configuration(preset, config_file, settings)
+    from phantom.commands_isa import assemble_file
+
+    count = assemble_file(file, output, chosen)
+    console().print(f"{output}: {count} commands, {output.stat().st_size:,} bytes", soft_wrap=True)
+
+
+@app.command()
+def disasm(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A command stream.")],
+    preset: Preset = None,
+    config_file: ConfigFile = None,
+    settings: Settings = None,
+) -> None:
+    """Show a command stream as text; with a configuration, check it as the hardware does."""
+    none = preset is None and config_file is None and not settings
+    chosen = None if none else configuration(preset, config_file, settings)
+    from phantom.commands_isa import disassemble_file
+
+    print(disassemble_file(file, chosen), end="")
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})

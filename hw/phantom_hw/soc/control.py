@@ -34,8 +34,9 @@ class ControlPlane(wiring.Component):
 
     Members
     -------
-    bus : In, AxiLiteSignature
-    interrupt : Out
+    bus : In, AXI4LiteSignature
+    irq : Out
+        The interrupt, a level.
     (counter) : In
         What is added in this cycle to each performance counter that counts something elsewhere; while a job runs.
     (others)
@@ -62,7 +63,7 @@ class ControlPlane(wiring.Component):
         bank, decoder = self._bank.signature.members, self._decoder.signature.members
         super().__init__({
             "bus": bank["bus"],
-            "interrupt": Out(1),
+            "irq": Out(1),
             **{name: In(bank[name].shape) for name in self._counters},
             **{name: decoder[name] for name in self._outside},
         })
@@ -82,7 +83,7 @@ class ControlPlane(wiring.Component):
             bank.done.eq(decoder.done & (decoder.result == Status.OK)),
             bank.failed.eq(decoder.done & (decoder.result != Status.OK)),
             bank.cycles.eq(~idle), bank.commands.eq(decoder.retired),
-            self.interrupt.eq(bank.interrupt),
+            self.irq.eq(bank.irq),
         ]
         for name in self._counters:
             with m.If(~idle):

@@ -7,12 +7,12 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
-from phantom_hw.soc.axi_lite import AxiLiteSignature, Response
+from phantom_hw.memory.axi import AXI4LiteSignature, Response
 from phantom_hw.soc.csr import Access, Bits, CsrMap, Register
 
 __all__ = ["CsrBank"]
 
-WORD = AxiLiteSignature.DATA_WIDTH
+WORD = AXI4LiteSignature.DATA_WIDTH
 
 
 class CsrBank(wiring.Component):
@@ -30,12 +30,12 @@ class CsrBank(wiring.Component):
 
     Members
     -------
-    bus : In, AxiLiteSignature
+    bus : In, AXI4LiteSignature
         AW and W in any order; one write and one read at a time.
     clear : In
         Clears the performance counters.
-    interrupt : Out
-        An event is set that is enabled.
+    irq : Out
+        The interrupt: an event is set that is enabled.
     (name of the bits) : In or Out
         For every part of a register that is not constant. Read only: In, the value; of a counter what is added in this
         cycle. Read and write: Out, the value. Write 1 to clear: In, sets the bit. Write only: Out, the bits written
@@ -55,7 +55,7 @@ class CsrBank(wiring.Component):
         end = max(placed.offset + 4 * placed.register.words for placed in self._placed)
         if address_width < bits_for(end - 1):
             raise ValueError(f"address_width must be an integer in {bits_for(end - 1)}..64, not {address_width!r}")
-        members = {"bus": In(AxiLiteSignature(address_width)), "clear": In(1), "interrupt": Out(1)}
+        members = {"bus": In(AXI4LiteSignature(address_width)), "clear": In(1), "irq": Out(1)}
         for register in (placed.register for placed in self._placed if placed.register.constant is None):
             flow = In if register.access in (Access.RO, Access.W1C) else Out
             for part in register.bits:
@@ -113,49 +113,48 @@ class CsrBank(wiring.Component):
         event = Signal(part.width, name=f"{part.name}_event")
         m.d.sync += event.eq((event & ~(enable & data)) | port)
         with m.If((event & getattr(self, self._map.ENABLES[part.name])).any()):
-            m.d.comb += self.interrupt.eq(1)
+            m.d.comb += self.irq.eq(1)
         return event
 
     # --- bus --------------------------------------------------------------------------------------------
 
     def _write_channels(self, m: Module) -> tuple[Value, Value, Value, Value]:
         """AW, W and B; the number of the word, data and strobe of a write, and whether it happens in this cycle."""
-        bus = self.bus
-        address, data, strobe = Signal(len(bus.awaddr) - 2), Signal(WORD), Signal(WORD // 8)
+        aw, w, b = self.bus.aw, self.bus.w, self.bus.b
+        address, data, strobe = Signal(len(aw.payload.addr) - 2), Signal(WORD), Signal(WORD // 8)
         has_address, has_data, commits = Signal(), Signal(), Signal()
         m.d.comb += [
-            bus.awready.eq(~has_address), bus.wready.eq(~has_data),
-            commits.eq(has_address & has_data & ~bus.bvalid),
+            aw.ready.eq(~has_address), w.ready.eq(~has_data), commits.eq(has_address & has_data & ~b.valid),
         ]
-        with m.If(bus.awready):
-            m.d.sync += [address.eq(bus.awaddr[2:]), has_address.eq(bus.awvalid)]
-        with m.If(bus.wready):
-            m.d.sync += [data.eq(bus.wdata), strobe.eq(bus.wstrb), has_data.eq(bus.wvalid)]
-        with m.If(bus.bready):
-            m.d.sync += bus.bvalid.eq(0)
+        with m.If(aw.ready):
+            m.d.sync += [address.eq(aw.payload.addr[2:]), has_address.eq(aw.valid)]
+        with m.If(w.ready):
+            m.d.sync += [data.eq(w.payload.data), strobe.eq(w.payload.strb), has_data.eq(w.valid)]
+        with m.If(b.ready):
+            m.d.sync += b.valid.eq(0)
         with m.If(commits):
-            m.d.sync += [has_address.eq(0), has_data.eq(0), bus.bvalid.eq(1)]
-            m.d.sync += bus.bresp.eq(self._response(address, refused=Access.RO))
+            m.d.sync += [has_address.eq(0), has_data.eq(0), b.valid.eq(1),
+                         b.payload.resp.eq(self._response(address, refused=Access.RO))]
         return address, data, strobe, commits
 
     def _read_channels(self, m: Module, words: dict[int, Value], pairs: list[tuple[int, Value]]) -> None:
         """AR and R."""
-        bus = self.bus
-        address, has_address, reads = Signal(len(bus.araddr) - 2), Signal(), Signal()
+        ar, r = self.bus.ar, self.bus.r
+        address, has_address, reads = Signal(len(ar.payload.addr) - 2), Signal(), Signal()
         high = Signal(WORD)  # half of the counter whose low half was read last
-        m.d.comb += [bus.arready.eq(~has_address & ~bus.rvalid), reads.eq(has_address & ~bus.rvalid)]
-        with m.If(bus.arready):
-            m.d.sync += [address.eq(bus.araddr[2:]), has_address.eq(bus.arvalid)]
-        with m.If(bus.rready):
-            m.d.sync += bus.rvalid.eq(0)
+        m.d.comb += [ar.ready.eq(~has_address & ~r.valid), reads.eq(has_address & ~r.valid)]
+        with m.If(ar.ready):
+            m.d.sync += [address.eq(ar.payload.addr[2:]), has_address.eq(ar.valid)]
+        with m.If(r.ready):
+            m.d.sync += r.valid.eq(0)
         kept = {first + 1: high for first, _ in pairs}
         with m.If(reads):
-            m.d.sync += [has_address.eq(0), bus.rvalid.eq(1), bus.rdata.eq(0)]
-            m.d.sync += bus.rresp.eq(self._response(address, refused=Access.WO))
+            m.d.sync += [has_address.eq(0), r.valid.eq(1), r.payload.data.eq(0),
+                         r.payload.resp.eq(self._response(address, refused=Access.WO))]
             with m.Switch(address):
                 for number, value in {**words, **kept}.items():
                     with m.Case(number):
-                        m.d.sync += bus.rdata.eq(value)
+                        m.d.sync += r.payload.data.eq(value)
             for first, counter in pairs:
                 with m.If(address == first):
                     m.d.sync += high.eq(counter[WORD:])

@@ -40,7 +40,8 @@ static inline void phantom_put64(uint32_t *word, uint64_t value)
 
 #define PHANTOM_BEGIN(words, command) phantom_begin((words), PHANTOM_OP_##command)
 #define PHANTOM_PUT(words, field, value) \\
-    phantom_put((words) + PHANTOM_CMD_##field##_WORD, PHANTOM_CMD_##field##_SHIFT, PHANTOM_CMD_##field##_MASK, (uint32_t)(value))
+    phantom_put((words) + PHANTOM_CMD_##field##_WORD, PHANTOM_CMD_##field##_SHIFT, PHANTOM_CMD_##field##_MASK, \\
+                (uint32_t)(value))
 #define PHANTOM_GET(words, field) \\
     ((words)[PHANTOM_CMD_##field##_WORD] >> PHANTOM_CMD_##field##_SHIFT & PHANTOM_CMD_##field##_MASK)
 #define PHANTOM_AT_WORD(field, i) (PHANTOM_CMD_##field##_WORD + (i) / PHANTOM_CMD_##field##_PER_WORD)

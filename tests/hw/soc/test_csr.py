@@ -1,0 +1,120 @@
+"""The CSR map, and the control plane behind cocotbext-axi's AXI4-Lite manager under Verilator."""
+
+import contextlib
+import gc
+import shutil
+import tempfile
+from dataclasses import fields, replace
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from cocotb_tools.runner import get_results
+from phantom_hw.config import PhantomConfig
+from phantom_hw.emit import component_verilog
+from phantom_hw.memory.axi import FlatPorts
+from phantom_hw.soc import csr
+from phantom_hw.soc.commands import CommandSet
+from phantom_hw.soc.control import ControlPlane
+from phantom_hw.soc.csr import Access, CsrMap
+from phantom_hw.soc.csr_bank import CsrBank
+from phantom_sim.cosim import build_cosim
+from phantom_sim.cosim.runner import PortsOnlyVerilator
+from phantom_sim.verilator import cache_folder
+
+TOP = "control_plane"
+TESTS = 5
+
+
+def run_bench(preset: str, seed: int) -> None:
+    """Run all tests of the bench."""
+    if find_spec("cocotbext") is None:
+        pytest.skip("cocotbext-axi is not installed (pip install cocotbext-axi)")
+    top = FlatPorts(ControlPlane(CommandSet(PhantomConfig.preset(preset)), 64), {"bus": "s_axil"})
+    names = ["clk", "rst", *("__".join(map(str, path)) for path, _, _ in top.signature.flatten(top))]
+    built = build_cosim(component_verilog(top, TOP), TOP, names)
+    work = Path(tempfile.mkdtemp(prefix="control-", dir=cache_folder()))
+    log, results = work / "run.log", work / "results.xml"
+    with contextlib.suppress(SystemExit):  # failed tests end there, and say more in their results
+        PortsOnlyVerilator().test(
+            test_module="csr_bench", hdl_toplevel=TOP, hdl_toplevel_lang="verilog", build_dir=built, test_dir=work,
+            results_xml=str(results), seed=seed, log_file=log,
+            extra_env={"PHANTOM_PRESET": preset, "PHANTOM_SEED": str(seed)},
+        )
+    ran, failed = get_results(results)
+    assert not failed, f"{failed} of {ran} tests failed with seed {seed}: {log}"
+    assert ran == TESTS
+    shutil.rmtree(work)
+
+
+@pytest.mark.xdist_group("cosim")
+def test_control_plane():
+    run_bench("tiny", 1)
+
+
+@pytest.mark.verify
+@pytest.mark.xdist_group("cosim")
+@pytest.mark.parametrize("seed", [2, 3, 4])
+def test_control_plane_long(seed):
+    run_bench("ulx3s", seed)
+
+
+def test_offsets():
+    placed = CsrMap.placed()
+    taken = [offset for one in placed for offset in range(one.offset, one.offset + 4 * one.register.words)]
+    assert len(taken) == len(set(taken))
+    assert all(one.offset % (4 * one.register.words) == 0 for one in placed)
+    assert len({one.register.name for one in placed}) == len(placed)
+    for one in placed:
+        parts = [bit for part in one.register.bits for bit in range(part.lsb, part.lsb + part.width)]
+        assert len(parts) == len(set(parts)) and max(parts) < 32 * one.register.words
+
+
+def test_every_field_of_the_configuration_is_there():
+    names = {one.register.name for one in CsrMap.placed() if one.register.name.startswith("config_")}
+    expected = {f"config_{field.name}" for field in fields(PhantomConfig)} - {"config_name"}
+    assert names == expected | {f"config_name{word}" for word in range(4)}
+
+
+def test_names_that_are_no_ascii():
+    long = CsrMap(replace(PhantomConfig.preset("tiny"), name="größer als sechzehn"))
+    words = [one.register.constant(long) for one in CsrMap.placed() if one.register.name.startswith("config_name")]
+    assert b"".join(word.to_bytes(4, "little") for word in words) == b"gr??er als sechz"
+
+
+def test_blocks_must_not_overlap(monkeypatch):
+    first, *rest = csr.BLOCKS
+    monkeypatch.setattr(csr, "BLOCKS", (replace(first, registers=first.registers * 20), *rest))
+    with pytest.raises(ValueError, match=r"^Control must begin at 0x[0-9a-f]+ or later, not 0x40$"):
+        CsrMap.placed()
+
+
+def test_ports_must_differ(monkeypatch):
+    first, second, *rest = csr.BLOCKS
+    double = replace(second, registers=(*second.registers, second.registers[0]))
+    monkeypatch.setattr(csr, "BLOCKS", (first, double, *rest))
+    with pytest.raises(ValueError, match=r"^the parts of registers need different names, not 'start' twice$"):
+        CsrMap.placed()
+
+
+@pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")
+def test_too_few_address_bits():
+    with pytest.raises(ValueError, match=r"^address_width must be an integer in 10\.\.64, not 9$"):
+        CsrBank(CsrMap(PhantomConfig.preset("tiny")), 9)
+    gc.collect()
+
+
+@pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")
+def test_every_part_has_a_port():
+    bank = CsrBank(CsrMap(PhantomConfig.preset("tiny")))
+    ports = set(bank.signature.members) - {"bus", "clear", "irq"}
+    assert ports == {part.name for one in CsrMap.placed() if one.register.constant is None
+                     for part in one.register.bits}
+    assert {one.register.access for one in CsrMap.placed()} == set(Access)
+    del bank
+    gc.collect()
+
+
+def test_verilog_passes_lint(lint):
+    plane = ControlPlane(CommandSet(PhantomConfig.preset("tiny")), 64)
+    lint(component_verilog(FlatPorts(plane, {"bus": "s_axil"}), TOP), TOP)

@@ -14,7 +14,7 @@ from phantom_compiler.rows import RowSource
 from phantom_compiler.schedule import Schedule
 from phantom_compiler.tiling import Tiling
 
-__all__ = ["TileBeats", "make_beats"]
+__all__ = ["TileBeats", "make_beats", "moving_beats", "stationary_beats"]
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
@@ -61,8 +61,8 @@ def make_beats(
     tiling : Tiling
     config : PhantomConfig
     """
-    stationary, stationary_ends, extra_cols = _stationary(schedule, keep, items, tiling, config)
-    moving, moving_ends = _moving(schedule, source, tile_blocks, keep, extra_cols, tiling, config)
+    stationary, stationary_ends, extra_cols = stationary_beats(schedule, keep, items, tiling, config)
+    moving, moving_ends = moving_beats(schedule, source, tile_blocks, keep, extra_cols, tiling, config)
     return TileBeats(moving, stationary, moving_ends, stationary_ends)
 
 
@@ -71,9 +71,9 @@ def _idle_rows(schedule: Schedule, keep: BoolArray, config: PhantomConfig) -> Bo
     return np.stack([~keep[:, schedule.pe_row == r].any(axis=1) for r in range(config.pe_rows)], axis=1)
 
 
-def _stationary(
+def stationary_beats(
     schedule: Schedule, keep: BoolArray, items: NDArray[Any], tiling: Tiling, config: PhantomConfig
-) -> tuple[dict[str, Any], IntArray, IntArray]:
+) -> tuple[dict[str, Any], IntArray, NDArray[np.uint64]]:
     """Stationary beats, the beats up to the end of each tile, and the PE columns to add to each row."""
     tiles, columns = len(keep), config.pe_cols
     sent = keep[:, schedule.item_row]  # items of each tile
@@ -106,7 +106,7 @@ def _stationary(
         fields["values"][at, column] = numbers[item]
 
     # the end of each PE's share of the tile
-    extra_cols = np.zeros(keep.shape, np.int64)
+    extra_cols = np.zeros(keep.shape, np.uint64)
     every_tile = np.arange(tiles)
     for r in range(config.pe_rows):
         ending = every_tile[idle[:, r]]
@@ -131,7 +131,7 @@ def _stationary(
             at = place[waiting, beats[_last(filled[waiting][:, beats])]]
             for name in ("valid", "row_last", "tile_last"):
                 fields[name][at, column] = 1
-            extra_cols[waiting, rows[_last(keep[waiting][:, rows])]] |= 1 << column
+            extra_cols[waiting, rows[_last(keep[waiting][:, rows])]] |= np.uint64(1 << column)
     return {"pe_row": pe_row, "items": fields}, ends, extra_cols
 
 
@@ -145,8 +145,8 @@ def item_rows(schedule: Schedule) -> IntArray:
     return schedule.row[schedule.item_row]
 
 
-def _moving(
-    schedule: Schedule, source: RowSource, tile_blocks: IntArray, keep: BoolArray, extra_cols: IntArray,
+def moving_beats(
+    schedule: Schedule, source: RowSource, tile_blocks: IntArray, keep: BoolArray, extra_cols: NDArray[np.uint64],
     tiling: Tiling, config: PhantomConfig,
 ) -> tuple[dict[str, Any], IntArray]:
     """Moving beats and the beats up to the end of each tile."""
@@ -160,7 +160,7 @@ def _moving(
 
     n = int(ends[-1])
     short = np.zeros(n, bool)  # a row of zeros needs no more than one beat
-    block, pe_row, cols = np.full(n, -1), np.zeros(n, np.int64), np.zeros(n, np.int64)
+    block, pe_row, cols = np.full(n, -1), np.zeros(n, np.int64), np.zeros(n, np.uint64)
     parts = np.full((n, geometry.parts), -1)
     tile, row = np.nonzero(keep)
     at = (starts[:, None] + np.cumsum(keep, axis=1) - 1)[tile, row]

@@ -17,14 +17,14 @@ from phantom_compiler.rows import row_source
 from phantom_compiler.schedule import deal, make_schedule
 from phantom_compiler.tiling import Sharing, Tiling, find_tiling
 
-__all__ = ["lower", "lower_problem"]
+__all__ = ["blocks_of_tiles", "lower", "lower_problem", "output_places"]
 
 IntArray = NDArray[np.int64]
 
 BATCH = 1 << 21  # rows and items of the tiles that are handled together
 
 
-def _tile_blocks(blocks: int, sharing: Sharing, pe_cols: int) -> IntArray:
+def blocks_of_tiles(blocks: int, sharing: Sharing, pe_cols: int) -> IntArray:
     """The block that each PE column works on in each tile of a set of filters, ``[tiles, pe_cols]``, or -1."""
     if sharing is not Sharing.FILTERS:
         return np.broadcast_to(np.arange(blocks)[:, None], (blocks, pe_cols))
@@ -34,7 +34,7 @@ def _tile_blocks(blocks: int, sharing: Sharing, pe_cols: int) -> IntArray:
     return numbers.reshape(tiles, pe_cols)
 
 
-def _out_index(
+def output_places(
     problem: Problem, tiling: Tiling, places: IntArray, filters: IntArray, tile_blocks: IntArray
 ) -> IntArray:
     """Flat place in the output of each result of the tiles of a set of filters."""
@@ -65,7 +65,7 @@ def lower_problem(
     items = np.ascontiguousarray(geometry.arrange(problem.stationary, config.threads))
     masks = items != 0
     work = masks.sum(axis=(1, 2))
-    all_blocks = _tile_blocks(len(places), tiling.sharing, config.pe_cols)
+    all_blocks = blocks_of_tiles(len(places), tiling.sharing, config.pe_cols)
 
     beats: list[TileBeats] = []
     out_index = []
@@ -81,7 +81,7 @@ def lower_problem(
             effectual += int(products.sum())
             keep = np.any(products, axis=2)
             beats.append(make_beats(schedule, source, tile_blocks, np.asarray(keep), items, tiling, config))
-            out_index.append(_out_index(problem, tiling, places, filters, tile_blocks))
+            out_index.append(output_places(problem, tiling, places, filters, tile_blocks))
     layer = {
         "groups": [-(-geometry.positions // config.group)], "outputs": [tiling.outputs], "span": [config.chunk],
         "moving_signed": [int(problem.moving_signed)], "stationary_signed": [int(problem.stationary_signed)],

@@ -31,7 +31,7 @@ class Schedule:
     filters : int64 array, shape (pe_cols, depth)
         The filter behind each accumulator stretch of each column, or -1.
     streams : int
-    stream, pe_row, cols, group, row : int64 arrays, shape (rows,)
+    stream, pe_row, cols, group, row : int64 arrays (cols: uint64), shape (rows,)
         Rows in the order of the moving link: stream, PE row, PE columns (a bit each), group of the convolution and
         number within the group.
     beat_pe_row : int64 array, shape (beats,)
@@ -45,7 +45,7 @@ class Schedule:
     streams: int
     stream: IntArray
     pe_row: IntArray
-    cols: IntArray
+    cols: NDArray[np.uint64]
     group: IntArray
     row: IntArray
     beat_pe_row: IntArray
@@ -142,6 +142,7 @@ def make_schedule(
     last[:-1] = ~same
     return Schedule(
         filters=filters, streams=streams, stream=row_stream[order], pe_row=pe_row[order],
-        cols=((total[order] > 0) << np.arange(config.pe_cols)).sum(axis=1), group=row_group[order],
+        cols=((total[order] > 0) << np.arange(config.pe_cols, dtype=np.uint64)).sum(axis=1, dtype=np.uint64),
+        group=row_group[order],
         row=row_number[order], beat_pe_row=turns % config.pe_rows, item_row=item_row, item_beat=beat, item_col=column,
         item_local=local, item_filter=number, item_row_last=last)

@@ -14,7 +14,7 @@ from phantom_compiler.geometry import RowGeometry
 from phantom_compiler.problem import Problem
 from phantom_compiler.selector import cycles_per_item, sample_items
 
-__all__ = ["Sharing", "Tiling", "find_tiling", "tilings"]
+__all__ = ["Array", "Sharing", "Tiling", "find_tiling", "tilings"]
 
 WIDTH_CHOICES = 10  # numbers of stretches tried beyond the fewest that fit a row slot
 CONTENTION = 4  # fitted to core simulations of VGG16 layers, which it meets within 5 %
@@ -27,6 +27,39 @@ class Sharing(Enum):
     POSITIONS = "positions"  #: the same rows, multicast; different filters
     FILTERS = "filters"  #: the same filters; each column its own rows
     NOTHING = "nothing"  #: different groups of a grouped convolution
+
+
+@dataclass(frozen=True)
+class Array:
+    """What shares the work of a layer.
+
+    Parameters
+    ----------
+    cores : int
+        Cores, or rows of cores, that work on different blocks of positions.
+    columns : int
+        PE columns side by side, over all cores of a row.
+    lanes : int
+        Sums that all of them drain in a cycle.
+    positions : int
+        Most positions of a filter in a tile.
+    """
+
+    cores: int
+    columns: int
+    lanes: int
+    positions: int
+
+    @classmethod
+    def core(cls, config: PhantomConfig) -> Array:
+        """One core."""
+        return cls(1, config.pe_cols, 1, config.acc_depth)
+
+    @classmethod
+    def mesh(cls, config: PhantomConfig) -> Array:
+        """The whole mesh: the PE columns of a mesh row work side by side, mesh rows on different blocks."""
+        return cls(config.mesh_rows, config.mesh_cols * config.pe_cols, config.drain_lanes,
+                   min(config.acc_depth, config.chunk))
 
 
 @dataclass(frozen=True)
@@ -64,14 +97,16 @@ class _Statistics:
     sent: float  # part of the rows that is not all zero
 
 
-def _stretches(problem: Problem, taps: int, parts: int, config: PhantomConfig) -> Iterator[RowGeometry]:
+def _stretches(
+    problem: Problem, taps: int, parts: int, config: PhantomConfig, array: Array
+) -> Iterator[RowGeometry]:
     """Stretches of output rows whose row fits a row slot and the accumulators."""
     rows, columns = problem.out_size
 
     def geometry(width: int, height: int, merged: bool) -> RowGeometry | None:
         candidate = RowGeometry(problem.stationary.shape[3], problem.stride[1], problem.dilation[1], taps, parts,
                                 width, height, merged)
-        fits = candidate.row_values <= config.row_width and candidate.positions <= config.acc_depth
+        fits = candidate.row_values <= config.row_width and candidate.positions <= array.positions
         return candidate if fits else None
 
     for merged in (True, False):
@@ -104,10 +139,10 @@ def _arrangements(problem: Problem, threads: int) -> Iterator[tuple[int, int]]:
             yield taps, parts
 
 
-def _sharings(problem: Problem, config: PhantomConfig) -> Iterator[tuple[Sharing, int, int]]:
+def _sharings(problem: Problem, array: Array) -> Iterator[tuple[Sharing, int, int]]:
     """Ways to use the PE columns: sharing, filters to deal to columns, filters that go together."""
     per_group = problem.stationary.shape[0] // problem.groups
-    if problem.groups == 1 or per_group >= config.pe_cols:
+    if problem.groups == 1 or per_group >= array.columns:
         yield Sharing.POSITIONS, per_group, 1
     if problem.groups > 1:
         yield Sharing.NOTHING, problem.groups, per_group
@@ -132,67 +167,76 @@ def _together(*cycles: float) -> float:
 
 
 def _cost(
-    problem: Problem, config: PhantomConfig, geometry: RowGeometry, sharing: Sharing, depth: int,
+    problem: Problem, config: PhantomConfig, array: Array, geometry: RowGeometry, sharing: Sharing, depth: int,
     statistics: _Statistics,
 ) -> float:
     """Cycles of the layer: for each tile the slowest of both links, the PEs and the drain."""
     images, filters = problem.out_shape[:2]
     rows, columns = problem.out_size
-    blocks = images * -(-rows // geometry.height) * -(-columns // geometry.width)
+    blocks = -(-images * -(-rows // geometry.height) * -(-columns // geometry.width) // array.cores)
     per_group = filters // problem.groups
     density = statistics.items / statistics.rows  # of items
     groups = -(-geometry.positions // config.group)
     beats = max(-(-geometry.row_values // config.moving_link), -(-groups // config.mask_groups))
     if sharing is Sharing.POSITIONS:
-        tiles = problem.groups * -(-per_group // (depth * config.pe_cols)) * blocks
+        tiles = problem.groups * -(-per_group // (depth * array.columns)) * blocks
         used = per_group * problem.groups * blocks / tiles  # filters of a tile
         streams, row_filters = 1.0, used
         column_rows = float(statistics.rows)
     elif sharing is Sharing.NOTHING:
         together = depth // per_group
-        tiles = -(-problem.groups // (together * config.pe_cols)) * blocks
-        streams = min(config.pe_cols, problem.groups / together)
+        tiles = -(-problem.groups // (together * array.columns)) * blocks
+        streams = min(array.columns, problem.groups / together)
         row_filters, column_rows = float(per_group), float(statistics.rows * together)
     else:
         slices = problem.groups * -(-per_group // depth)
-        tiles = slices * -(-blocks // config.pe_cols)
+        tiles = slices * -(-blocks // array.columns)
         streams, row_filters = blocks * slices / tiles, min(depth, per_group)
         column_rows = float(statistics.rows)
     column_rows *= statistics.sent
     sent = column_rows * (1 - (1 - min(density, 1.0)) ** row_filters)  # rows that some item uses
     moving = sent * beats * streams
     mean = min(row_filters, depth) * density if sharing is not Sharing.NOTHING else per_group * density
-    spread = 0.85 * math.sqrt(mean * (1 - min(density, 1.0))) if config.pe_cols > 1 else 0.0
+    spread = 0.85 * math.sqrt(mean * (1 - min(density, 1.0))) if array.columns > 1 else 0.0
     stationary = column_rows * min(mean + spread, float(depth))
     items = depth * statistics.items / config.pe_rows
     compute = items * statistics.item_cycles
     outputs = depth * geometry.positions
-    drain = outputs * config.pe_cols
+    drain = outputs * array.columns / array.lanes
     # the first tile's work and the last one's drain overlap with nothing
     work_cycles = _together(moving, stationary, compute + outputs)
     return work_cycles + (tiles - 1) * (max(work_cycles, drain) + TILE_OVERHEAD) + drain
 
 
-def find_tiling(problem: Problem, config: PhantomConfig) -> Tiling:
-    """Return the tiling that the cost estimate likes best; there is always one, a tap and a position at a time."""
-    return min(tilings(problem, config), key=lambda tiling: tiling.cycles)
+def find_tiling(problem: Problem, config: PhantomConfig, array: Array | None = None) -> Tiling:
+    """Return the tiling that the cost estimate likes best; there is always one, a tap and a position at a time.
+
+    Parameters
+    ----------
+    problem : Problem
+    config : PhantomConfig
+    array : Array, optional
+        What shares the work; by default one core.
+    """
+    return min(tilings(problem, config, array), key=lambda tiling: tiling.cycles)
 
 
-def tilings(problem: Problem, config: PhantomConfig) -> Iterator[Tiling]:
+def tilings(problem: Problem, config: PhantomConfig, array: Array | None = None) -> Iterator[Tiling]:
     """All tilings that the search looks at, with their estimates."""
+    array = array or Array.core(config)
     nonzero = problem.stationary != 0
     density = float(np.count_nonzero(problem.moving)) / problem.moving.size
     for taps, parts in _arrangements(problem, config.threads):
         masks = None
-        for geometry in _stretches(problem, taps, parts, config):
+        for geometry in _stretches(problem, taps, parts, config, array):
             if masks is None:
                 masks = geometry.arrange(nonzero, config.threads)
                 filled = np.asarray(np.any(masks, axis=2))
                 items, sample = float(filled.sum()) / len(filled), sample_items(masks[filled])
             used = geometry.outputs()[0] >= 0
             statistics = _Statistics(masks.shape[1], items, *cycles_per_item(sample, density, used, config))
-            for sharing, members, together in _sharings(problem, config):
-                lanes = 1 if sharing is Sharing.FILTERS else config.pe_cols
+            for sharing, members, together in _sharings(problem, array):
+                lanes = 1 if sharing is Sharing.FILTERS else array.columns
                 for depth in _depths(members, together, lanes, config.acc_depth // geometry.positions):
                     yield Tiling(geometry, sharing, depth,
-                                 _cost(problem, config, geometry, sharing, depth, statistics))
+                                 _cost(problem, config, array, geometry, sharing, depth, statistics))

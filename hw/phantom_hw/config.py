@@ -185,6 +185,10 @@ class PhantomConfig:
         """Addresses of a whole accumulator bank, both ping-pong halves."""
         return 2 * self.acc_depth
 
+    def lane_of(self, mesh_col: int) -> int:
+        """The post-processing lane of its mesh row that serves a core: neighbours share one."""
+        return mesh_col * self.drain_lanes // self.mesh_cols
+
     # --- input and output ---------------------------------------------------------------------------
 
     @classmethod

@@ -3,37 +3,38 @@
 from __future__ import annotations
 
 import re
-from types import SimpleNamespace
 
 from amaranth.back import rtlil as rtlil_backend
 from amaranth.back import verilog as verilog_backend
-from amaranth.hdl import ClockSignal, Instance, Module, ResetSignal, Signal
+from amaranth.hdl import ClockSignal, Instance, Module, ResetSignal, Value
 from amaranth.lib import wiring
 
 from phantom_hw.config import PhantomConfig
 from phantom_hw.verilog import tidy
 
 __all__ = [
-    "component_rtlil", "component_verilog", "core_rtlil", "core_verilog", "instantiate", "pe_rtlil", "pe_verilog",
+    "component_rtlil", "component_verilog", "core_rtlil", "core_verilog", "instantiate", "mesh_verilog", "pe_rtlil",
+    "pe_verilog",
 ]
 
 PE_MODULE = "phantom_pe"
 CORE_MODULE = "phantom_core"
+MESH_CORE_MODULE = "phantom_mesh_core"
+TILE_MODULE = "phantom_tile"
+MESH_MODULE = "phantom_mesh"
 
 
-def instantiate(m: Module, name: str, module: str, signature: wiring.Signature) -> SimpleNamespace:
+def instantiate(m: Module, name: str, module: str, signature: wiring.Signature) -> wiring.PureInterface:
     """Instantiate the module ``module``, which is emitted elsewhere, once, and has the ports of ``signature``.
 
-    Returns the ports as attributes: drive the inputs, read the outputs. Clock and reset are connected.
+    Returns the ports as an interface: drive the inputs, read the outputs. Clock and reset are connected.
     """
     ports = {"i_clk": ClockSignal(), "i_rst": ResetSignal()}
-    signals = {}
-    for port, member in signature.members.items():
-        signal = Signal(member.shape, name=f"{name}_{port}")
-        signals[port] = signal
-        ports[("i_" if member.flow is wiring.In else "o_") + port] = getattr(signal, "as_value", lambda s=signal: s)()
+    interface = signature.create(path=(name,))
+    for path, member, signal in signature.flatten(interface):
+        ports[("i_" if member.flow is wiring.In else "o_") + "__".join(map(str, path))] = Value.cast(signal)
     m.submodules[name] = Instance(module, **ports)
-    return SimpleNamespace(**signals)
+    return interface
 
 
 def _distinct_names(rtlil: str) -> str:
@@ -73,3 +74,13 @@ def core_verilog(config: PhantomConfig) -> str:
     """Verilog of the whole core, top module ``phantom_core``; the PE is in it once."""
     from phantom_hw.core.core import PhantomCore
     return pe_verilog(config) + "\n" + component_verilog(PhantomCore(config), CORE_MODULE)
+
+
+def mesh_verilog(config: PhantomConfig) -> str:
+    """Verilog of the mesh, top module ``phantom_mesh``; PE, core and place of the mesh are in it once."""
+    from phantom_hw.core.core import PhantomCore
+    from phantom_hw.mesh.mesh import PhantomMesh
+    from phantom_hw.mesh.tile import MeshTile
+    return "\n".join((
+        pe_verilog(config), component_verilog(PhantomCore(config, encode=False), MESH_CORE_MODULE),
+        component_verilog(MeshTile(config), TILE_MODULE), component_verilog(PhantomMesh(config), MESH_MODULE)))

@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
 import phantom_hw
 from phantom_hw.config import PhantomConfig
-from phantom_hw.emit import core_verilog
+from phantom_hw.emit import component_verilog, core_verilog, mesh_verilog
 
+from phantom_sim.mesh_ports import MeshPorts
 from phantom_sim.verilator import cache_folder
 
-__all__ = ["cached_core_verilog"]
+__all__ = ["cached_core_verilog", "cached_mesh_verilog"]
 
 
 @lru_cache(maxsize=1)
@@ -28,16 +30,29 @@ def _sources_digest() -> str:
     return digest.hexdigest()
 
 
-def cached_core_verilog(config: PhantomConfig, folder: Path | None = None) -> str:
-    """:func:`phantom_hw.emit.core_verilog` of a configuration, from disk if it was generated before."""
+def _cached(kind: str, values: dict, make: Callable[[], str], folder: Path | None) -> str:
+    """What ``make`` gives, from disk if it was generated before."""
     folder = folder or cache_folder()
-    values = {key: value for key, value in config.to_dict().items() if key not in ("name", "mesh_rows", "mesh_cols")}
     key = hashlib.sha256((_sources_digest() + json.dumps(values, sort_keys=True)).encode()).hexdigest()[:24]
-    path = folder / f"core-{key}.v"
+    path = folder / f"{kind}-{key}.v"
     if not path.is_file():
-        text = core_verilog(config)
+        text = make()
         folder.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(f".{os.getpid()}.tmp")
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(path)
     return path.read_text(encoding="utf-8")
+
+
+def cached_core_verilog(config: PhantomConfig, folder: Path | None = None) -> str:
+    """:func:`phantom_hw.emit.core_verilog` of a configuration."""
+    of_mesh = ("name", "mesh_rows", "mesh_cols", "drain_lanes")
+    values = {key: value for key, value in config.to_dict().items() if key not in of_mesh}
+    return _cached("core", values, lambda: core_verilog(config), folder)
+
+
+def cached_mesh_verilog(config: PhantomConfig, folder: Path | None = None) -> str:
+    """:func:`phantom_hw.emit.mesh_verilog` of a configuration, within :class:`~.mesh_ports.MeshPorts`."""
+    values = {key: value for key, value in config.to_dict().items() if key != "name"}
+    return _cached("mesh", values, lambda: mesh_verilog(config) + "\n" + component_verilog(
+        MeshPorts(config), "mesh_ports"), folder)

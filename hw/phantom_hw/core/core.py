@@ -54,8 +54,13 @@ class PhantomCore(wiring.Component):
 
     def __init__(self, config: PhantomConfig, encode: bool = True):
         self.config, self.encode = config, encode
+        super().__init__(self.ports(config, encode))
+
+    @classmethod
+    def ports(cls, config: PhantomConfig, encode: bool = True) -> wiring.Signature:
+        """The signature, for whoever instantiates the core as a module emitted elsewhere."""
         result = result_layout if encode else sum_layout
-        super().__init__({
+        return wiring.Signature({
             "layer": In(stream.Signature(layer_layout(config))),
             "moving": In(stream.Signature(moving_layout(config))),
             "stationary": In(stream.Signature(stationary_layout(config))),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, signed
-from amaranth.lib import stream, wiring
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
@@ -21,11 +21,21 @@ class OutputEncoder(wiring.Component):
     chunk. A writer with static slot addresses puts the mask at the head of the slot. Whoever sends values reserves a
     place in the queue for each: ``SLOTS`` places in all, ``freed`` returns them.
 
+    Parameters
+    ----------
+    config : PhantomConfig
+        Uses ``chunk``.
+    layout : StructLayout, optional
+        What leaves: ``value``, ``nonzero``, ``last``, ``mask`` and any other fields, which go with the value. By
+        default result_layout.
+
     Members
     -------
-    valid, last, tile_last : In, 1; value : In
-        The next position's value; ``last`` ends the chunk, ``tile_last`` with it the tile.
-    result : Out, stream of result_layout
+    valid, last : In, 1; value : In
+        The next position's value; ``last`` ends the chunk.
+    tile_last : In, 1
+        And every other field of the layout that the encoder does not make.
+    result : Out, stream of the layout
     freed : Out, 0..2
         Places returned in this cycle: a dropped zero, a beat taken.
 
@@ -35,14 +45,16 @@ class OutputEncoder(wiring.Component):
     SLOTS = ResultQueue.SLOTS
     LATENCY = ResultQueue.LATENCY
 
-    def __init__(self, config: PhantomConfig):
+    def __init__(self, config: PhantomConfig, layout: data.StructLayout | None = None):
         self._config = config
+        self._layout = layout = result_layout(config) if layout is None else layout
+        self._others = [name for name in layout.members if name not in ("value", "nonzero", "last", "mask")]
         super().__init__({
             "valid": In(1),
             "last": In(1),
-            "tile_last": In(1),
-            "value": In(signed(config.acc_width)),
-            "result": Out(stream.Signature(result_layout(config))),
+            **{name: In(layout.members[name]) for name in self._others},
+            "value": In(layout.members["value"]),
+            "result": Out(stream.Signature(layout)),
             "freed": Out(2),
         })
 
@@ -60,14 +72,14 @@ class OutputEncoder(wiring.Component):
         with m.If(self.valid):
             m.d.sync += [mask.eq(Mux(self.last, 0, whole)), index.eq(Mux(self.last, 0, index + 1))]
 
-        m.submodules.queue = queue = ResultQueue(result_layout(config))
+        m.submodules.queue = queue = ResultQueue(self._layout)
         wiring.connect(m, queue.result, wiring.flipped(self.result))
         m.d.comb += [
             queue.push.eq(keep),
             queue.payload.value.eq(self.value),
             queue.payload.nonzero.eq(nonzero),
             queue.payload.last.eq(self.last),
-            queue.payload.tile_last.eq(self.tile_last),
+            *(queue.payload[name].eq(getattr(self, name)) for name in self._others),
             queue.payload.mask.eq(Mux(self.last, whole, 0)),
             self.freed.eq((self.valid & ~keep) + queue.taken),
         ]

@@ -1,0 +1,141 @@
+"""A layer to the packets that a mesh is fed.
+
+The PE columns of a mesh row work side by side as those of one wide core; mesh rows work on different blocks of
+output positions, with the same items, so that a packet of a stationary link serves all of them. Nothing of the order
+depends on the moving operand, which is only known when the layer runs.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from phantom_hw.config import PhantomConfig
+from phantom_hw.core.layouts import layer_layout, stationary_layout
+from phantom_hw.mesh.packets import moving_packet, stationary_packet
+
+from phantom_compiler.beats import item_rows, moving_beats, stationary_beats
+from phantom_compiler.layer import Layer
+from phantom_compiler.lowering import blocks_of_tiles, output_places
+from phantom_compiler.mesh_program import MeshProgram
+from phantom_compiler.packing import pack, payload_words
+from phantom_compiler.problem import Problem, Selection
+from phantom_compiler.rows import row_source
+from phantom_compiler.schedule import deal, make_schedule
+from phantom_compiler.tiling import Array, Tiling, find_tiling
+
+__all__ = ["lower_to_mesh"]
+
+IntArray = NDArray[np.int64]
+Words = NDArray[np.uint32]
+
+
+def _wide_core(config: PhantomConfig) -> PhantomConfig:
+    """The PE columns of a mesh row as those of one core, for the scheduler only: wider than a core may be."""
+    wide = copy.copy(config)
+    object.__setattr__(wide, "pe_cols", config.mesh_cols * config.pe_cols)
+    return wide
+
+
+def _contents(config: PhantomConfig, words: Words) -> NDArray[np.uint8]:
+    """Payloads as the bytes of a stationary packet's ``content``."""
+    size = stationary_packet(config)["content"].shape.length
+    content = np.zeros((len(words), size), np.uint8)
+    plain = np.ascontiguousarray(words.astype("<u4")).view(np.uint8).reshape(len(words), -1)[:, :size]
+    content[:, :plain.shape[1]] = plain
+    return content
+
+
+def _of_column(fields: dict[str, Any], column: int, width: int) -> tuple[dict[str, Any], NDArray[np.bool_]]:
+    """The part of the beats of a wide core for one mesh column, and which of them have one."""
+    lanes = slice(column * width, (column + 1) * width)
+    items = {name: values[:, lanes] for name, values in fields["items"].items()}
+    sent = items["valid"].any(axis=1)
+    return {"pe_row": fields["pe_row"][sent], "items": {name: values[sent] for name, values in items.items()}}, sent
+
+
+def lower_to_mesh(
+    layer: Layer, activations: NDArray[Any], config: PhantomConfig, *, select: Selection | None = None,
+    balance: bool = True, tiling: Tiling | None = None,
+) -> MeshProgram:
+    """Lower a layer for a mesh.
+
+    Parameters
+    ----------
+    layer : Layer
+    activations : integer array
+        Of the whole layer, in the shape that the reference operator takes.
+    config : PhantomConfig
+    select : Selection, optional
+        Lower a slice of the output only.
+    balance : bool
+        Load balancing: filters are sorted by their work and dealt to PE columns and cores longest first, rows to PE
+        rows by their work.
+    tiling : Tiling, optional
+        Use this one instead of a search.
+
+    Raises
+    ------
+    LayerError
+        If the layer or its activations cannot be computed exactly, see `Layer.validate`.
+    """
+    layer.validate(config, activations, select)
+    problem = layer.problem(activations, select).flattened()
+    return _lower(problem, config, balance, tiling or find_tiling(problem, config, Array.mesh(config)))
+
+
+def _lower(problem: Problem, config: PhantomConfig, balance: bool, tiling: Tiling) -> MeshProgram:
+    wide = _wide_core(config)
+    geometry = tiling.geometry
+    source, places = row_source(problem, tiling, config)
+    items = np.ascontiguousarray(geometry.arrange(problem.stationary, config.threads))
+    masks = items != 0
+    blocks = blocks_of_tiles(len(places), tiling.sharing, wide.pe_cols)
+    rows = config.mesh_rows
+
+    fields = {
+        "groups": [-(-geometry.positions // config.group)], "outputs": [tiling.outputs],
+        "span": [min(geometry.positions, config.chunk)], "moving_signed": [int(problem.moving_signed)],
+        "stationary_signed": [int(problem.stationary_signed)], "tap_base": [source.tap_base],
+    }
+    layer_content = _contents(config, pack(layer_layout(config), fields))
+    everyone = np.array([(1 << rows) - 1])
+    first = pack(stationary_packet(config), {"rows": everyone, "layer": np.array([1]), "content": layer_content})
+    moving: list[list[Words]] = [[] for _ in range(rows)]
+    stationary: list[list[Words]] = [[first] for _ in range(config.mesh_cols)]
+    index: list[list[IntArray]] = [[] for _ in range(rows)]
+    effectual = 0
+    for filters in deal(masks.sum(axis=(1, 2)), problem.groups, tiling.sharing, tiling.depth, wide, balance):
+        schedule = make_schedule(filters, masks, problem.groups, tiling.sharing, wide, balance)
+        users = np.zeros((len(schedule.row), config.threads), np.int64)
+        np.add.at(users, schedule.item_row, masks[schedule.item_filter, item_rows(schedule)])
+        keep = np.ones((len(blocks), len(schedule.row)), bool)
+        beats, _, extra_cols = stationary_beats(schedule, keep[:1], items, tiling, wide)
+        steps = -(-len(blocks) // rows)
+        present = np.minimum(rows, len(blocks) - np.arange(steps) * rows)  # mesh rows that get a tile, from the north
+        for column, packets in enumerate(stationary):
+            part, _ = _of_column(beats, column, config.pe_cols)
+            content = _contents(config, pack(stationary_layout(config), part))
+            packets.append(pack(stationary_packet(config), {
+                "rows": np.repeat((1 << present) - 1, len(content)), "layer": np.array(0),
+                "content": np.tile(content, (steps, 1))}))
+        for row in range(rows):
+            mine = np.ascontiguousarray(blocks[row::rows])
+            if not len(mine):
+                continue
+            effectual += int((source.hits(schedule, mine) * users).sum())
+            extra = np.broadcast_to(extra_cols, (len(mine), len(schedule.row)))
+            rows_of, _ = moving_beats(schedule, source, mine, keep[:len(mine)], extra, tiling, wide)
+            cols = rows_of["cols"][:, None] >> np.arange(0, wide.pe_cols, config.pe_cols, dtype=np.uint64)
+            part = {**rows_of, "cols": cols & np.uint64((1 << config.pe_cols) - 1)}
+            moving[row].append(pack(moving_packet(config), part))
+            index[row].append(output_places(problem, tiling, places, filters, mine))
+    no_packets = np.zeros((0, payload_words(moving_packet(config))), np.uint32)
+    no_index = np.zeros((0, wide.pe_cols, tiling.outputs), np.int64)
+    return MeshProgram(
+        config=config, tiling=tiling, layer=fields, moving=[np.concatenate([no_packets, *m]) for m in moving],
+        stationary=[np.concatenate(s) for s in stationary],
+        out_index=[np.concatenate([no_index, *i]) for i in index], result_shape=problem.result_shape,
+        effectual_macs=effectual, dense_macs=problem.dense_macs)

@@ -29,12 +29,19 @@ class StreamBench:
         self.dut, self._seed, self._stall = dut, seed, stall
         self.cycle = 0
         self.times: dict[str, list[int]] = {}
+        """For each stream the cycles of its transfers."""
         self._feeds: list[tuple[str, list[int]]] = []
+        self._after: dict[str, tuple[str, ...]] = {}
         self._results: dict[str, tuple[list[int], int]] = {}
 
     def feed(self, name: str, payloads: list[int]) -> None:
         """Payloads, as integers, for an input stream."""
         self._feeds.append((name, payloads))
+        self.times[name] = []
+
+    def after(self, name: str, *others: str) -> None:
+        """Feed a stream only when others have been fed."""
+        self._after[name] = others
 
     def collect(self, name: str, count: int) -> list[int]:
         """The list that will hold what an output stream gives; one more than ``count`` is an error."""
@@ -46,12 +53,15 @@ class StreamBench:
         port = getattr(self.dut, name)
 
         async def feed(ctx):
+            while any(len(self.times[other]) < len(dict(self._feeds)[other]) for other in self._after.get(name, ())):
+                await ctx.tick()
             for payload in payloads:
                 while pauses.random() < self._stall:
                     await ctx.tick()
                 ctx.set(Value.cast(port.payload), payload)
                 ctx.set(port.valid, 1)
                 await ctx.tick().until(port.ready)
+                self.times[name].append(self.cycle)
                 ctx.set(port.valid, 0)
 
         return feed
@@ -74,7 +84,7 @@ class StreamBench:
         return collect
 
     def run(self, limit: int, then=None) -> None:
-        """Simulate until every collected stream is complete, ``limit`` cycles at most; then call ``then(ctx)``."""
+        """Simulate until every collected stream is complete, ``limit`` cycles at most; then await ``then(ctx)``."""
         async def watch(ctx):
             quiet = 0
             while quiet < QUIET:
@@ -84,7 +94,7 @@ class StreamBench:
                 assert self.cycle < limit, f"after {limit} cycles still missing: {missing}"
                 quiet = 0 if missing else quiet + 1
             if then is not None:
-                then(ctx)
+                await then(ctx)
 
         simulator = Simulator(self.dut)
         simulator.add_clock(1e-6)

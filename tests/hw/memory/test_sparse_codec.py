@@ -104,7 +104,7 @@ def decode(case: Case, slots: list[Slot]) -> tuple[list[int], SlotError, StreamB
     count = sum(-(-max(slot.positions, 1) // case.lanes) for slot in slots)
     got, errors = bench.collect("sink", count), []
 
-    def at_end(ctx):
+    async def at_end(ctx):
         assert ctx.get(dut.idle)
         errors.append(ctx.get(dut.error))
 

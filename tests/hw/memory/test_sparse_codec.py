@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from amaranth.hdl import Value
+from amaranth.lib.data import StructLayout
+from amaranth.sim import Simulator
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from phantom_golden.slots import slot_bytes, to_bytes
@@ -15,6 +18,7 @@ from phantom_hw.config import PhantomConfig
 from phantom_hw.memory.align import dense_layout
 from phantom_hw.memory.slots import SlotError, slot_header_layout, values_layout
 from phantom_hw.memory.sparse_reader import SparseDecoder
+from phantom_hw.memory.sparse_writer import SparseEncoder, chunk_layout, slot_layout
 from stream_bench import StreamBench
 
 FAST = settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
@@ -235,10 +239,177 @@ def test_decoder_does_not_hang_on_garbage(stall):
 
 
 @pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")
-@pytest.mark.parametrize(("arguments", "message"), [
-    ({"bus_bytes": 12}, "bus_bytes must be one of 8, 16, 32, 64, not 12"),
-    ({"bus_bytes": 8, "lanes": 3}, "lanes must be one of 1, 2, 4, 8, 16, 32, not 3")])
-def test_decoder_rejects(arguments, message):
+@pytest.mark.parametrize(("block", "arguments", "message"), [
+    (SparseDecoder, {"bus_bytes": 12}, "bus_bytes must be one of 8, 16, 32, 64, not 12"),
+    (SparseDecoder, {"bus_bytes": 8, "lanes": 3}, "lanes must be one of 1, 2, 4, 8, 16, 32, not 3"),
+    (SparseEncoder, {"bus_bytes": 4}, "bus_bytes must be one of 8, 16, 32, 64, not 4")])
+def test_rejects_parameters(block, arguments, message):
     with pytest.raises(ValueError, match=message):
-        SparseDecoder(configuration(8, 16), **arguments)
+        block(configuration(8, 16), **arguments)
     gc.collect()  # the block that was never finished, while its warning is ignored
+
+
+# --- writing ----------------------------------------------------------------------------------------------
+
+TAGGED = {"tag": 5}
+
+
+@dataclass
+class Chunk:
+    """A chunk as a lane sends it: of N positions or fewer."""
+
+    values: np.ndarray
+    tag: int
+
+    def beats(self, case: Case, layout) -> list[int]:
+        beats, mask = [], sum(int(v != 0) << i for i, v in enumerate(self.values))
+        for i, value in enumerate(self.values.tolist()):
+            last = i == len(self.values) - 1
+            if value or last:
+                beats.append(layout.const({
+                    "value": value & (1 << case.act_width) - 1, "nonzero": value != 0, "last": last,
+                    "mask": mask if last else 0, "tag": self.tag if last else 31}).as_bits())
+        return beats
+
+
+def tagged(config: PhantomConfig) -> StructLayout:
+    return StructLayout({**chunk_layout(config).members, **TAGGED})
+
+
+def drawn_chunk(case: Case, rng: np.random.Generator) -> Chunk:
+    size = case.chunk if rng.random() < 0.7 else int(rng.integers(1, case.chunk + 1))
+    return Chunk(drawn_values(rng, case.act_width, size, case.density), int(rng.integers(32)))
+
+
+def stored(case: Case, chunk: Chunk) -> bytes:
+    """The golden slot up to its last value: N positions, whatever the chunk has."""
+    values = np.zeros(case.chunk, np.int64)
+    values[:len(chunk.values)] = chunk.values
+    used = -(-case.chunk // 8) + -(-int((values != 0).sum()) * case.act_width // 8)
+    return to_bytes(encode(values, case.chunk), case.act_width).tobytes()[:used]
+
+
+def encoded(case: Case, chunks: list[Chunk]) -> StreamBench:
+    layout = tagged(case.config)
+    dut = SparseEncoder(case.config, case.bus_bytes, layout)
+    bench = StreamBench(dut, case.seed, case.stall)
+    beats = [beat for chunk in chunks for beat in chunk.beats(case, layout)]
+    slots = [stored(case, chunk) for chunk in chunks]
+    bench.feed("source", beats)
+    words = [word for slot in slots for word in bus_words(slot, case.bus_bytes)]
+    got = bench.collect("sink", len(words))
+    headers = bench.collect("slots", len(slots))
+
+    async def at_end(ctx):
+        assert ctx.get(dut.idle)
+        assert not ctx.get(dut.error)
+
+    bench.run(200 + round(4 * (len(beats) + len(words)) / (1 - case.stall) ** 2), at_end)
+    assert got == words
+    header = slot_layout(case.config, layout)
+    assert headers == [header.const({"bytes": len(slot), "tag": chunk.tag}).as_bits()
+                       for slot, chunk in zip(slots, chunks, strict=True)]
+    return bench
+
+
+def check_encoder(case: Case, count: int) -> None:
+    rng = np.random.default_rng(case.seed)
+    encoded(case, [drawn_chunk(case, rng) for _ in range(count)])
+
+
+@FAST
+@given(cases(1))
+def test_encoder_writes_the_golden_slots(case):
+    check_encoder(case, 30)
+
+
+@pytest.mark.verify
+@LONG
+@given(cases(1))
+def test_encoder_writes_the_golden_slots_long(case):
+    check_encoder(case, 100)
+
+
+@pytest.mark.parametrize("chunk", [4, 8, 9, 24, 40, 56, 57, 64])
+@pytest.mark.parametrize("bus_bytes", [8, 16])
+def test_encoder_of_wide_values_behind_masks_of_any_size(chunk, bus_bytes):
+    for density in (0.0, 0.5, 1.0):
+        check_encoder(Case(16, chunk, bus_bytes, 1, density, 0.2, chunk), 12)
+
+
+@pytest.mark.parametrize(("act_width", "bus_bytes", "chunk"), [(8, 8, 16), (4, 8, 16), (16, 8, 24), (8, 64, 64)])
+def test_encoder_takes_a_value_a_cycle(act_width, bus_bytes, chunk):
+    case, rng = Case(act_width, chunk, bus_bytes, 1, 1.0, 0.0, 8), np.random.default_rng(8)
+    chunks = [Chunk(drawn_values(rng, act_width, chunk, 1.0), 0) for _ in range(12)]
+    times = encoded(case, chunks).times["source"]
+    assert times[-1] - times[0] + 1 == len(times) == 12 * chunk
+
+
+def test_encoder_takes_a_chunk_of_zeros_a_cycle():
+    case = Case(8, 16, 8, 1, 0.0, 0.0, 9)
+    times = encoded(case, [Chunk(np.zeros(16, np.int64), i) for i in range(30)]).times["source"]
+    assert times[-1] - times[0] + 1 == 30
+
+
+@pytest.mark.parametrize(("act_width", "chunk"), [(8, 16), (16, 8)])
+def test_encoder_latency(act_width, chunk):
+    case = Case(act_width, chunk, 8, 1, 0.5, 0.0, 10)
+    bench = encoded(case, [Chunk(np.arange(chunk), 3)])
+    for name in ("sink", "slots"):
+        assert bench.times[name][0] - bench.times["source"][-1] == SparseEncoder.LATENCY
+
+
+def test_encoder_drops_what_a_chunk_cannot_have():
+    """A chunk with too many values keeps the first N, and the next one is not harmed."""
+    case, layout = Case(8, 5, 8, 1, 0.5, 0.3, 12), tagged(configuration(8, 5))
+    dut = SparseEncoder(case.config, 8, layout)
+    bench = StreamBench(dut, 12, 0.3)
+    good = Chunk(np.array([0, 3, 0, 4, 0]), 1)
+    beat = {"nonzero": 1, "last": 0, "mask": 0, "tag": 0}
+    many = [{**beat, "value": i + 1} for i in range(200)] + [{**beat, "value": 9, "last": 1, "mask": 31}]
+    bench.feed("source", [layout.const(b).as_bits() for b in many] + good.beats(case, layout))
+    got = bench.collect("sink", 2)
+
+    async def at_end(ctx):
+        assert ctx.get(dut.error)
+        ctx.set(dut.clear, 1)
+        await ctx.tick()
+        ctx.set(dut.clear, 0)
+        assert not ctx.get(dut.error)
+        assert ctx.get(dut.idle)
+
+    assert bench.collect("slots", 2) == []
+    bench.run(1000, at_end)
+    assert got == bus_words(bytes([31, 1, 2, 3, 4, 5]), 8) + bus_words(stored(case, good), 8)
+
+
+def test_clear_forgets_half_a_chunk():
+    case, layout = Case(8, 16, 8, 1, 0.5, 0.0, 13), tagged(configuration(8, 16))
+    dut = SparseEncoder(case.config, 8, layout)
+    chunk = Chunk(np.arange(16), 2)
+    beats = chunk.beats(case, layout)
+
+    async def bench(ctx):
+        for half in (beats[:11], beats):
+            for beat in half:
+                ctx.set(Value.cast(dut.source.payload), beat)
+                ctx.set(dut.source.valid, 1)
+                await ctx.tick().until(dut.source.ready)
+            ctx.set(dut.source.valid, 0)
+            if half is not beats:
+                assert not ctx.get(dut.idle)
+                ctx.set(dut.clear, 1)
+                await ctx.tick()
+                ctx.set(dut.clear, 0)
+                assert ctx.get(dut.idle)
+        ctx.set(dut.sink.ready, 1)
+        got = []
+        for _ in range(10):
+            _, _, valid, word = await ctx.tick().sample(dut.sink.valid, Value.cast(dut.sink.payload))
+            got += [word] * valid
+        assert got == bus_words(stored(case, chunk), 8)
+
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()

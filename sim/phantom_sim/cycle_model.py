@@ -79,8 +79,9 @@ def prepare(config: PhantomConfig, layer_words, moving_words, stationary_words) 
     first = np.searchsorted(row_of, np.arange(rows)) if rows else np.zeros(0, int)
     number = np.arange(len(last)) - (first[row_of] if rows else 0)
     width = config.mask_groups * config.group
-    entries = np.zeros((rows, (int(number.max(initial=0)) + 1) * width), np.uint8)
-    entries.reshape(rows, -1, width)[row_of, number] = masks.reshape(len(last), width)
+    by_beat = np.zeros((rows, int(number.max(initial=0)) + 1, width), np.uint8)
+    by_beat[row_of, number] = masks.reshape(len(last), width)
+    entries = by_beat.reshape(rows, by_beat.shape[1] * width)
 
     beat_of_row = first
     row_lists = [np.flatnonzero((moving_pes[beat_of_row] >> np.uint64(p)) & np.uint64(1)) for p in range(config.pes)]

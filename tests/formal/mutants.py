@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Mux
 
+from .control_mutants import CONTROL_MUTANTS
 from .lifetime import Lifetime
 from .mapping import Mapping
 from .nodes import Forking, Merging
@@ -14,7 +15,7 @@ from .tamper import Mutant, seeded
 
 __all__ = ["MUTANTS"]
 
-MUTANTS: list[Mutant] = []
+MUTANTS: list[Mutant] = [*CONTROL_MUTANTS]
 
 
 def _swap(values, first: int, second: int, condition):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from phantom_golden.requantize import requantize
 from phantom_hw.config import PhantomConfig
+from phantom_hw.emit import component_verilog
 from phantom_hw.mesh.lane import PostProcessingLane
 from phantom_hw.mesh.layouts import activation_layout, limits_layout, parameter_layout, sum_layout
 from stream_bench import StreamBench
@@ -204,6 +205,12 @@ def test_reports_a_channel_that_is_not_there():
             assert not ctx.get(dut.error)
 
         bench.run(1000, then)
+
+
+@pytest.mark.parametrize(("act_width", "chunk", "cores", "pe_cols"), [(8, 16, 2, 3), (16, 64, 8, 8), (4, 5, 1, 1)])
+def test_verilog_passes_lint(lint, act_width, chunk, cores, pe_cols):
+    config = PhantomConfig(act_width=act_width, weight_width=act_width, chunk=chunk, pe_cols=pe_cols)
+    lint(component_verilog(PostProcessingLane(config, cores), "lane"), "lane")
 
 
 @pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")

@@ -8,11 +8,23 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from phantom_hw.config import PhantomConfig
+from phantom_hw.core.logic import lookup
 from phantom_hw.memory.align import dense_layout
 from phantom_hw.memory.slot_mask import SlotMask, prefix_counts
 from phantom_hw.memory.slots import SlotError, packed_layout, slot_header_layout
 
 __all__ = ["SlotWindow"]
+
+
+def _compare(a: Value, b: Value) -> tuple[Value, Value]:
+    """``a > b`` and ``a == b``, without the carry chain that synthesis makes of a comparison."""
+    bits = max(len(a), len(b))
+    if bits <= 2:
+        return (lookup([a, b], lambda x, y: x > y, 1), lookup([a, b], lambda x, y: x == y, 1))
+    half = (bits // 2 + 1) // 2 * 2
+    more, same = _compare(a[half:], b[half:])
+    more_below, same_below = _compare(a[:half], b[:half])
+    return more | (same & more_below), same & same_below
 
 
 class SlotWindow(wiring.Component):
@@ -63,17 +75,15 @@ class SlotWindow(wiring.Component):
         active, has_high, odd = Signal(), Signal(), Signal()
         ended = Signal(init=1)  # the slot's last word was taken
         begin, enters, go, drains, room = Signal(), Signal(), Signal(), Signal(), Signal()
-        start = Signal(range(size + 1))
-        reach = Signal(range(size + self._lanes + 1))  # first value that the next piece does not use
-        beyond_low = reach[exact_log2(size):].any()
+        start, behind = Signal(range(size + 1)), Signal(range(size + 1), init=size)  # ``behind`` is size - start
+        more, exact = _compare(mask.count, behind)
 
         # a piece goes if its values are there or will never be; the slot is through with its last piece
-        free, fits = ~active | (go & mask.final), ~beyond_low | ((reach == size) & ~odd)
+        free = ~active | (go & mask.final)
         advance = ~self.sink.valid | self.sink.ready
         m.d.comb += [
-            reach.eq(start + mask.count),
-            go.eq(active & advance & (fits | has_high | ended | (mask.count == 0))),
-            drains.eq(go & beyond_low),
+            go.eq(active & advance & (has_high | ended | ~(more | (exact & odd)))),
+            drains.eq(go & (more | exact)),
             # further words fill the window, or are swallowed behind the last piece
             room.eq(free | ~has_high | drains),
             begin.eq(free & ended & self.source.valid & self.header.valid),
@@ -89,12 +99,12 @@ class SlotWindow(wiring.Component):
         with m.If(free):
             m.d.sync += active.eq(begin)
 
-        window = self._window(m, begin, enters, go, drains, start, reach, has_high, odd, mask.final)
+        window = self._window(m, begin, enters, go, drains, start, behind, has_high, odd, mask)
         with m.If(advance):
             m.d.sync += self.sink.valid.eq(go)
             self._pack(m, mask, self._shifted(m, window, start[:exact_log2(size)], odd))
-        short = Signal()
-        m.d.sync += short.eq(go & ended & (reach > Mux(has_high, size, 0) + self._late(m, begin, enters, odd)))
+        short, there = Signal(), Mux(has_high, size, 0) + self._late(m, begin, enters, odd)
+        m.d.sync += short.eq(go & ended & (start + mask.count > there))
         self._report(m, begin, enters, mask, short)
         return m
 
@@ -103,24 +113,25 @@ class SlotWindow(wiring.Component):
         width, mask_bytes = self._config.act_width, (self.header.payload.chunk + 7) >> 3
         return (mask_bytes << 3) >> exact_log2(width), mask_bytes[0] if width == 16 else Const(0)
 
-    def _window(self, m: Module, begin, enters, go, drains, start, reach, has_high, odd, final) -> Value:
+    def _window(self, m: Module, begin, enters, go, drains, start, behind, has_high, odd, mask: SlotMask) -> Value:
         """Keep the two words of the window and the place of the first value that is not used yet."""
         low, high = (Signal(8 * self._bytes, name=name, reset_less=True) for name in ("low", "high"))
         down, into_low = Signal(), Signal()
-        first, first_odd = self._first()
+        size, (first, first_odd) = self._values, self._first()
         m.d.comb += [down.eq(drains & has_high), into_low.eq(enters & ~has_high & (drains | start[-1]))]
         with m.If(go):
-            m.d.sync += start.eq(reach)
+            m.d.sync += [start.eq(start + mask.count), behind.eq(behind - mask.count)]
         with m.If(begin):
-            m.d.sync += [start.eq(first), odd.eq(first_odd), has_high.eq(0)]
+            m.d.sync += [start.eq(first), behind.eq(size - first), odd.eq(first_odd), has_high.eq(0)]
         with m.Elif(down):
-            m.d.sync += [start.eq(reach[:exact_log2(self._values)]), has_high.eq(enters)]
+            m.d.sync += [start.eq((start + mask.count)[:exact_log2(size)]), behind.eq(behind - mask.count + size)]
+            m.d.sync += has_high.eq(enters)
         with m.Elif(into_low):
-            m.d.sync += start.eq(0)
+            m.d.sync += [start.eq(0), behind.eq(size)]
         with m.Elif(enters):
             m.d.sync += has_high.eq(1)
         with m.If(begin | down | into_low):  # behind a final piece only another slot's first word may come
-            m.d.sync += low.eq(Mux(has_high & ~final, high, self.source.payload.data))
+            m.d.sync += low.eq(Mux(has_high & ~mask.final, high, self.source.payload.data))
         with m.If(enters):
             m.d.sync += high.eq(self.source.payload.data)
         return Cat(low, high)

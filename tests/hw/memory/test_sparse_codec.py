@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from phantom_golden.slots import slot_bytes, to_bytes
 from phantom_golden.sparse import encode
 from phantom_hw.config import PhantomConfig
+from phantom_hw.emit import component_verilog
 from phantom_hw.memory.align import dense_layout
 from phantom_hw.memory.slots import SlotError, slot_header_layout, values_layout
 from phantom_hw.memory.sparse_reader import SparseDecoder
@@ -236,6 +237,59 @@ def test_decoder_does_not_hang_on_garbage(stall):
              for _ in range(200)]
     _, error, _ = decode(case, slots)
     assert error != SlotError.NONE
+
+
+def test_decoder_clear_forgets_half_a_slot():
+    """Also the error of a slot before; what is sent then is decoded as after reset."""
+    case = Case(8, 16, 8, 4, 1.0, 0.0, 14)
+    rng = np.random.default_rng(14)
+    slot, other = some_slots(case, [drawn_values(rng, 8, 16, 1.0), drawn_values(rng, 8, 16, 0.6)])
+    dut, header = SparseDecoder(case.config, 8, 4), slot_header_layout(case.config)
+    layout, got = values_layout(case.config, 4), []
+
+    async def send(ctx, name: str, payloads: list[int]) -> None:
+        port = getattr(dut, name)
+        for payload in payloads:
+            ctx.set(Value.cast(port.payload), payload)
+            ctx.set(port.valid, 1)
+            await ctx.tick().until(port.ready)
+        ctx.set(port.valid, 0)
+
+    async def bench(ctx):
+        bad, good = (header.const({"positions": n, "chunk": 16}).as_bits() for n in (0, 16))
+        ctx.set(dut.header.valid, 1)
+        ctx.set(dut.header.payload, header.from_bits(bad))
+        await send(ctx, "source", bus_words(slot.data, 8)[:2])
+        await ctx.tick().repeat(3)
+        assert ctx.get(dut.error) == SlotError.HEADER
+        assert not ctx.get(dut.idle)
+        ctx.set(dut.header.payload, header.from_bits(good))
+        ctx.set(dut.clear, 1)
+        await ctx.tick()
+        ctx.set(dut.clear, 0)
+        assert ctx.get(dut.idle)
+        ctx.set(dut.sink.ready, 1)
+        await send(ctx, "source", bus_words(other.data, 8))
+
+    async def take(ctx):
+        async for _, _, valid, ready, word in ctx.tick().sample(dut.sink.valid, dut.sink.ready,
+                                                                 Value.cast(dut.sink.payload)):
+            got.extend([word] * (valid and ready))
+
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.add_testbench(take, background=True)
+    simulator.run_until(100e-6)
+    assert got == [layout.const(word).as_bits() for word in dense_words(other.values, 8, 4)]
+
+
+@pytest.mark.parametrize(("act_width", "chunk", "bus_bytes", "lanes"), [
+    (8, 16, 8, 8), (16, 24, 8, 8), (4, 5, 64, 1), (16, 64, 8, 2)])
+def test_verilog_passes_lint(lint, act_width, chunk, bus_bytes, lanes):
+    config = configuration(act_width, chunk)
+    lint(component_verilog(SparseDecoder(config, bus_bytes, lanes), "decoder"), "decoder")
+    lint(component_verilog(SparseEncoder(config, bus_bytes, tagged(config)), "encoder"), "encoder")
 
 
 @pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.fifo import SyncFIFO, SyncFIFOBuffered
+from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
 from phantom_hw.memory.align import word_layout
 from phantom_hw.memory.axi import CACHE, PROT, READ, AXI4Signature, Burst
+from phantom_hw.memory.buffer import WordBuffer
 from phantom_hw.memory.burst import BurstSplitter, burst_layout, request_layout
 from phantom_hw.memory.control import JobControl, error_layout
 from phantom_hw.memory.parameters import BusParameters
@@ -64,10 +65,9 @@ class ReadManager(wiring.Component):
         p = self._parameters
         m.submodules.splitter = splitter = BurstSplitter(p)
         m.submodules.control = control = JobControl(p)
-        beat = word_layout(p.data_width)
         # bursts whose beats have not all come; words on their way to the consumer
         m.submodules.flying = flying = SyncFIFO(width=burst_layout(p).size, depth=p.outstanding)
-        m.submodules.buffer = buffer = SyncFIFOBuffered(width=beat.size, depth=p.buffer + 1)
+        m.submodules.buffer = buffer = WordBuffer(word_layout(p.data_width), p.buffer)
         cancelling = control.cancelling
         m.d.comb += [
             splitter.requests.payload.eq(self.requests.payload),
@@ -77,16 +77,16 @@ class ReadManager(wiring.Component):
             control.cancel.eq(self.cancel), control.clear.eq(self.clear), self.error.eq(control.error),
             control.refused.eq(splitter.refused), control.request.eq(self.requests.payload.address),
             control.idle.eq(self.idle),
-            self.words.payload.eq(buffer.r_data),
-            self.words.valid.eq(buffer.r_rdy & ~cancelling),
-            buffer.r_en.eq(self.words.ready | cancelling),
+            self.words.payload.eq(buffer.sink.payload),
+            self.words.valid.eq(buffer.sink.valid & ~cancelling),
+            buffer.sink.ready.eq(self.words.ready | cancelling),
         ]
         issue = self._issue(m, splitter, flying, cancelling)
         self._receive(m, flying, buffer, control)
 
         free = Signal(range(p.buffer + 1), init=p.buffer)  # places of the buffer that no burst has asked for
         taken = Mux(issue, splitter.bursts.payload.len + 1, 0)
-        m.d.sync += free.eq(free - taken + (buffer.r_rdy & buffer.r_en))
+        m.d.sync += free.eq(free - taken + (buffer.sink.valid & buffer.sink.ready))
         m.d.comb += [
             splitter.bursts.ready.eq(issue),
             issue.eq(splitter.bursts.valid & (splitter.bursts.payload.len < free) & flying.w_rdy & ~cancelling
@@ -112,11 +112,11 @@ class ReadManager(wiring.Component):
             m.d.sync += [ar.valid.eq(1), word.eq(burst.word), length.eq(burst.len)]
         return issue
 
-    def _receive(self, m: Module, flying: SyncFIFO, buffer: SyncFIFOBuffered, control: JobControl) -> None:
+    def _receive(self, m: Module, flying: SyncFIFO, buffer: WordBuffer, control: JobControl) -> None:
         """Note for each beat which of its bytes were asked for."""
         p, r = self._parameters, self.bus.r
         burst = data.View(burst_layout(p), flying.r_data)
-        word = data.View(word_layout(p.data_width), buffer.w_data)
+        word = buffer.source.payload
         beats, inside = Signal(8), Signal()  # beats of the burst that have come; there are some
         arrives, ends, begin, end = Signal(), Signal(), Signal(p.byte_bits), Signal(p.byte_bits)
         m.d.comb += [
@@ -126,7 +126,7 @@ class ReadManager(wiring.Component):
             begin.eq(Mux(inside, 0, burst.begin)), end.eq(Mux(ends, burst.end, p.word_bytes - 1)),
             word.data.eq(r.payload.data), word.offset.eq(begin), word.count.eq(end - begin + 1),
             word.last.eq(ends & burst.last),
-            buffer.w_en.eq(arrives), flying.r_en.eq(arrives & ends),
+            buffer.source.valid.eq(arrives), flying.r_en.eq(arrives & ends),
             control.answered.eq(arrives), control.response.eq(r.payload.resp),
             control.burst.eq(Cat(Const(0, p.byte_bits), burst.word)),
         ]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.fifo import SyncFIFO, SyncFIFOBuffered
+from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
 from phantom_hw.memory.align import ByteAligner, word_layout
 from phantom_hw.memory.axi import CACHE, PROT, WRITE, AXI4Signature, Burst
+from phantom_hw.memory.buffer import WordBuffer
 from phantom_hw.memory.burst import BurstSplitter, burst_layout, request_layout
 from phantom_hw.memory.control import JobControl, error_layout
 from phantom_hw.memory.parameters import BusParameters
@@ -139,7 +140,7 @@ class WriteManager(wiring.Component):
         m.submodules.planned = planned = SyncFIFO(width=size, depth=self.PLANNED)
         m.submodules.sending = sending = SyncFIFO(width=size, depth=p.outstanding)
         m.submodules.waiting = waiting = SyncFIFO(width=p.word_address_width, depth=p.outstanding)
-        m.submodules.buffer = buffer = SyncFIFOBuffered(width=p.data_width, depth=p.buffer + 1)
+        m.submodules.buffer = buffer = WordBuffer(p.data_width, p.buffer)
         cancelling = control.cancelling
         wiring.connect(m, marker.words, aligner.source)
         self._take(m, splitter, marker, control)
@@ -148,10 +149,10 @@ class WriteManager(wiring.Component):
             aligner.start.eq(marker.start),
             planned.w_data.eq(splitter.bursts.payload), planned.w_en.eq(splitter.bursts.valid & ~cancelling),
             splitter.bursts.ready.eq(planned.w_rdy),
-            buffer.w_data.eq(aligner.sink.payload.data), buffer.w_en.eq(aligner.sink.valid),
-            aligner.sink.ready.eq(buffer.w_rdy),
+            buffer.source.payload.eq(aligner.sink.payload.data), buffer.source.valid.eq(aligner.sink.valid),
+            aligner.sink.ready.eq(buffer.source.ready),
             self.idle.eq(~Cat(splitter.busy, marker.busy, aligner.busy, planned.r_rdy, waiting.r_rdy, sending.r_rdy,
-                              buffer.level.any(), self.bus.aw.valid, self.bus.w.valid).any()),
+                              ~buffer.empty, self.bus.aw.valid, self.bus.w.valid).any()),
         ]
         self._issue(m, planned, sending, waiting, buffer, cancelling)
         self._send(m, sending, buffer, cancelling)
@@ -173,7 +174,7 @@ class WriteManager(wiring.Component):
             control.idle.eq(self.idle),
         ]
 
-    def _issue(self, m: Module, planned: SyncFIFO, sending: SyncFIFO, waiting: SyncFIFO, buffer: SyncFIFOBuffered,
+    def _issue(self, m: Module, planned: SyncFIFO, sending: SyncFIFO, waiting: SyncFIFO, buffer: WordBuffer,
                cancelling) -> None:
         """Offer a burst on AW, from a register, when all of its data are buffered."""
         p, aw = self._parameters, self.bus.aw
@@ -187,7 +188,7 @@ class WriteManager(wiring.Component):
             planned.r_en.eq(issue | cancelling),
             sending.w_data.eq(burst), sending.w_en.eq(issue),
             waiting.w_data.eq(burst.word), waiting.w_en.eq(issue),
-            enters.eq(buffer.w_en & buffer.w_rdy),
+            enters.eq(buffer.source.valid & buffer.source.ready),
             aw.payload.id.eq(0), aw.payload.size.eq(p.byte_bits), aw.payload.burst.eq(Burst.INCR),
             aw.payload.cache.eq(CACHE), aw.payload.prot.eq(PROT),
             aw.payload.addr.eq(Cat(Const(0, p.byte_bits), word)), aw.payload.len.eq(length),
@@ -198,7 +199,7 @@ class WriteManager(wiring.Component):
         with m.If(issue):
             m.d.sync += [aw.valid.eq(1), word.eq(burst.word), length.eq(burst.len)]
 
-    def _send(self, m: Module, sending: SyncFIFO, buffer: SyncFIFOBuffered, cancelling) -> None:
+    def _send(self, m: Module, sending: SyncFIFO, buffer: WordBuffer, cancelling) -> None:
         """Offer the words of issued bursts on W, from a register; when cancelled, drop the words of no burst."""
         p, w = self._parameters, self.bus.w
         burst = data.View(burst_layout(p), sending.r_data)
@@ -206,18 +207,18 @@ class WriteManager(wiring.Component):
         load, ends, begin, end = Signal(), Signal(), Signal(p.byte_bits), Signal(p.byte_bits)
         payload = Signal.like(w.payload, reset_less=True)
         m.d.comb += [
-            load.eq(sending.r_rdy & buffer.r_rdy & (~w.valid | w.ready)),
+            load.eq(sending.r_rdy & buffer.sink.valid & (~w.valid | w.ready)),
             ends.eq(beats == burst.len),
             begin.eq(Mux(inside, 0, burst.begin)), end.eq(Mux(ends, burst.end, p.word_bytes - 1)),
             sending.r_en.eq(load & ends),
-            buffer.r_en.eq(load | (cancelling & ~sending.r_rdy)),
+            buffer.sink.ready.eq(load | (cancelling & ~sending.r_rdy)),
             w.payload.eq(payload),
         ]
         with m.If(w.ready):
             m.d.sync += w.valid.eq(0)
         with m.If(load):
             m.d.sync += [
-                w.valid.eq(1), payload.data.eq(buffer.r_data), payload.last.eq(ends),
+                w.valid.eq(1), payload.data.eq(buffer.sink.payload), payload.last.eq(ends),
                 payload.strb.eq(Cat(begin == 0, *((begin <= i) & (end >= i) for i in range(1, p.word_bytes)))),
                 beats.eq(Mux(ends, 0, beats + 1)), inside.eq(~ends),
             ]

@@ -89,8 +89,8 @@ class Deciding(Proof):
     """
 
     METHOD: ClassVar[str] = "bounded"
-    DEPTH: ClassVar[int] = 18
-    COVER_DEPTH: ClassVar[int] = 18
+    DEPTH: ClassVar[int] = 17
+    COVER_DEPTH: ClassVar[int] = 16
     BLOCKS: ClassVar[dict[str, type]] = {"decoder": Decoder}
 
     @classmethod

@@ -108,7 +108,9 @@ class CsrBank(wiring.Component):
             m.d.sync += port.eq(enable & data)
             return Const(0, part.width)
         if register.access is Access.RW:
-            m.d.sync += port.eq((port & ~enable) | (data & enable))
+            for bit in range(part.width):
+                with m.If(enable[bit]):
+                    m.d.sync += port[bit].eq(data[bit])
             return port
         event = Signal(part.width, name=f"{part.name}_event")
         m.d.sync += event.eq((event & ~(enable & data)) | port)

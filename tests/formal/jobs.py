@@ -9,6 +9,8 @@ from pathlib import Path
 
 from phantom_hw.config import PhantomConfig
 
+from .axi import Reading, Splitting
+from .axi_write import Writing
 from .control import Deciding
 from .lifetime import Lifetime
 from .mapping import Mapping
@@ -25,6 +27,9 @@ __all__ = ["MUTANT_DEPTH", "Job", "Result", "jobs", "not_guarded", "small_config
 PROOFS: tuple[type[Proof], ...] = (Selection, Mapping, Lifetime, SelectorPath)
 NODES: tuple[type[Proof], ...] = (Forking, Merging)
 CONTROL: tuple[type[Proof], ...] = (Deciding,)
+BUS: tuple[type[Proof], ...] = (Splitting, Reading, Writing)
+LONG: tuple[type[Proof], ...] = (Reading, Writing)
+"""Not among the everyday proofs; the faults that they must notice are."""
 MUTANT_DEPTH = 6
 """Cycles from reset within which a fault must show; more where the proof itself is bounded."""
 TRACES = Path("build/formal")
@@ -151,10 +156,12 @@ def _proofs() -> Iterator[Job]:
         want(_config(6, 3, tds, threads=5), (Selection, Mapping))  # another circuit from five threads on
     want(_config(12, 4, "out_of_order", refill=1), (Lifetime, SelectorPath))
     want(small_config("out_of_order"), NODES)
+    want(small_config("out_of_order"), BUS)
     want(small_config("out_of_order"), CONTROL)
     for config, proofs in wanted.values():
         for proof in proofs:
-            yield Job(proof, config, fast=config in (small_config("in_order"), small_config("out_of_order")))
+            small = config in (small_config("in_order"), small_config("out_of_order"))
+            yield Job(proof, config, fast=small and proof not in LONG)
 
 
 def _faults() -> Iterator[Job]:

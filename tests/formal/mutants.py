@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Mux
 
+from .axi_mutants import AXI_MUTANTS
 from .control_mutants import CONTROL_MUTANTS
 from .lifetime import Lifetime
 from .mapping import Mapping
@@ -15,7 +16,7 @@ from .tamper import Mutant, seeded
 
 __all__ = ["MUTANTS"]
 
-MUTANTS: list[Mutant] = [*CONTROL_MUTANTS]
+MUTANTS: list[Mutant] = [*AXI_MUTANTS, *CONTROL_MUTANTS]
 
 
 def _swap(values, first: int, second: int, condition):

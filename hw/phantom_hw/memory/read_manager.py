@@ -48,7 +48,7 @@ class ReadManager(wiring.Component):
     error : Out, error_layout
         The first error since ``clear``.
 
-    Latency: 4 cycles from request to AR, 2 from R to word. Throughput: 1 word a cycle, 1 burst a cycle.
+    Latency: 3 cycles from request to AR, 2 from R to word. Throughput: 1 word a cycle, 1 burst a cycle.
     """
 
     def __init__(self, parameters: BusParameters):

@@ -112,7 +112,7 @@ class WriteManager(wiring.Component):
     error : Out, error_layout
         The first error since ``clear``.
 
-    Latency: 8 cycles from the last data word of a burst to its AW, one more to its first beat. Throughput: 1 word a
+    Latency: 4 cycles from the last data word of a burst to its AW, one more to its first beat. Throughput: 1 word a
     cycle, 1 burst a cycle.
     """
 

@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """The aligner against a byte string: any offsets, counts and starts, with stalls on both sides; and its throughput."""
 
 import random
@@ -164,7 +165,6 @@ def test_cancel_forgets():
         assert got == expected, at
 
 
-@pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")
 @pytest.mark.parametrize("width", [32, 96, 1024, "64"])
 def test_other_widths_are_rejected(width):
     with pytest.raises(ConfigError, match=r"data_width must be one of 64, 128, 256, 512, not "):

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 from cocotb_tools.runner import get_results
-from memory_top import CONFIGURATIONS, memory_top, port_names
+from memory_top import CONFIGURATIONS, HALVES, memory_top, port_names
 from phantom_hw.config import ConfigError
 from phantom_hw.emit import component_verilog
+from phantom_hw.memory.axi import FlatPorts
 from phantom_hw.memory.parameters import BusParameters
 from phantom_sim.cosim import build_cosim
 from phantom_sim.cosim.runner import PortsOnlyVerilator
@@ -60,6 +61,12 @@ def test_managers(name):
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_managers_long(name, seed):
     run_bench(name, seed=seed, scale=4)
+
+
+@pytest.mark.parametrize("name", ["w64", "beats"])
+@pytest.mark.parametrize("half", HALVES)
+def test_lint_is_clean(half, name, lint):
+    lint(component_verilog(FlatPorts(HALVES[half](CONFIGURATIONS[name]), {"bus": "m_axi"}), half), half)
 
 
 @pytest.mark.parametrize(("field", "value", "legal"), [

@@ -30,9 +30,10 @@ def deal_filters(weights: IntArray, columns: int, depth: int, balance: bool = Tr
         Numbers of filters, -1 where a column has fewer; the filters of a column come first.
     """
     n = len(weights)
-    tiles = -(-n // (columns * depth))
-    # tiles of equal size, not a full one after the other and a small rest
-    bounds = np.linspace(0, n, tiles + 1).round().astype(np.int64)
+    # as many filters for each column in every tile but the last, and tiles of about one size
+    layers = -(-n // columns)
+    tiles = -(-layers // depth)
+    bounds = np.minimum(np.linspace(0, layers, tiles + 1).round().astype(np.int64) * columns, n)
     order = np.argsort(-weights, kind="stable") if balance else np.arange(n)
     result = np.full((tiles, columns, depth), -1, np.int64)
     for tile in range(tiles):
@@ -49,28 +50,50 @@ def deal_filters(weights: IntArray, columns: int, depth: int, balance: bool = Tr
     return result
 
 
+CANDIDATES = 64  # rows that are looked at for the next place
+
+
 @numba.njit(cache=True)
-def _least_loaded(work: IntArray, pe_rows: int) -> IntArray:
+def _evenly(work: IntArray, pe_rows: int) -> tuple[IntArray, IntArray]:
     rows, columns = work.shape
-    load = np.zeros((pe_rows, columns), np.int64)
-    dealt = np.zeros(rows, np.int64)
-    for row in range(rows):
-        best, best_load = 0, np.int64(1 << 62)
-        for r in range(pe_rows):
-            total = np.int64(0)
+    scale = np.zeros(columns)  # a column with more work in all is to have more of it at any time
+    for c in range(columns):
+        scale[c] = 1 / max(1, work[:, c].sum())
+    load = np.zeros((pe_rows, columns))
+    total = np.zeros(pe_rows)
+    dealt, place = np.zeros(rows, np.int64), np.zeros(rows, np.int64)
+    counts = np.zeros(pe_rows, np.int64)
+    waiting = np.arange(rows)
+    left = rows
+    while left:
+        r = int(np.argmin(total))
+        best, best_spread = 0, np.inf
+        for candidate in range(min(CANDIDATES, left)):
+            row = waiting[candidate]
+            squares, plain = 0.0, 0.0
             for c in range(columns):
-                if work[row, c]:
-                    total = max(total, load[r, c] + work[row, c])
-            if total < best_load:
-                best, best_load = r, total
-        dealt[row] = best
+                after = load[r, c] + work[row, c] * scale[c]
+                squares += after * after
+                plain += after
+            spread = squares - plain * plain / columns
+            if spread < best_spread:
+                best, best_spread = candidate, spread
+        row = waiting[best]
+        waiting[best:left - 1] = waiting[best + 1:left]
+        left -= 1
+        dealt[row], place[row] = r, counts[r]
+        counts[r] += 1
         for c in range(columns):
-            load[best, c] += work[row, c]
-    return dealt
+            load[r, c] += work[row, c] * scale[c]
+            total[r] += work[row, c]
+    return dealt, place
 
 
-def deal_rows(work: IntArray, pe_rows: int, balance: bool = True) -> IntArray:
-    """Deal the rows of a tile to PE rows.
+def deal_rows(work: IntArray, pe_rows: int, balance: bool = True) -> tuple[IntArray, IntArray]:
+    """Deal the rows of a tile to PE rows, and order them.
+
+    PE columns share rows, so that none gets further ahead than it has row slots. A column that has more work than the
+    others for the rows so far makes them wait; over a whole tile that evens out.
 
     Parameters
     ----------
@@ -78,12 +101,14 @@ def deal_rows(work: IntArray, pe_rows: int, balance: bool = True) -> IntArray:
         Nonzeros of the items that each column has for a row.
     pe_rows : int
     balance : bool
-        Each row goes to the PE row whose busiest column has the least work so far; otherwise round-robin.
+        The PE row with the least work so far gets that one of the next rows of which its columns
+        have done the most even part of their work then; otherwise round-robin.
 
     Returns
     -------
-    int64 array, shape (rows,)
+    pe_row, place : int64 arrays, shape (rows,)
+        The PE row of each row, and its place among the rows of that PE row.
     """
     if not balance:
-        return np.arange(len(work)) % pe_rows
-    return _least_loaded(np.ascontiguousarray(work, np.int64), pe_rows)
+        return np.arange(len(work)) % pe_rows, np.arange(len(work)) // pe_rows
+    return _evenly(np.ascontiguousarray(work, np.int64), pe_rows)

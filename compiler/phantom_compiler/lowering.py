@@ -24,14 +24,13 @@ IntArray = NDArray[np.int64]
 BATCH = 1 << 21  # rows and items of the tiles that are handled together
 
 
-def blocks_of_tiles(blocks: int, sharing: Sharing, pe_cols: int) -> IntArray:
+def blocks_of_tiles(blocks: int, sharing: Sharing, pe_cols: int, of_core: int) -> IntArray:
     """The block that each PE column works on in each tile of a set of filters, ``[tiles, pe_cols]``, or -1."""
-    if sharing is not Sharing.FILTERS:
-        return np.broadcast_to(np.arange(blocks)[:, None], (blocks, pe_cols))
-    tiles = -(-blocks // pe_cols)
-    numbers = np.full(tiles * pe_cols, -1)
+    together = pe_cols if sharing is Sharing.NOTHING else sharing.width(pe_cols, of_core)
+    at_once = pe_cols // together
+    numbers = np.full(-(-blocks // at_once) * at_once, -1)
     numbers[:blocks] = np.arange(blocks)
-    return numbers.reshape(tiles, pe_cols)
+    return np.repeat(numbers.reshape(-1, at_once), together, axis=1)
 
 
 def output_places(
@@ -65,7 +64,7 @@ def lower_problem(
     items = np.ascontiguousarray(geometry.arrange(problem.stationary, config.threads))
     masks = items != 0
     work = masks.sum(axis=(1, 2))
-    all_blocks = blocks_of_tiles(len(places), tiling.sharing, config.pe_cols)
+    all_blocks = blocks_of_tiles(len(places), tiling.sharing, config.pe_cols, config.pe_cols)
 
     beats: list[TileBeats] = []
     out_index = []

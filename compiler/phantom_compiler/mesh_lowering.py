@@ -92,7 +92,7 @@ def _lower(problem: Problem, config: PhantomConfig, balance: bool, tiling: Tilin
     source, places = row_source(problem, tiling, config)
     items = np.ascontiguousarray(geometry.arrange(problem.stationary, config.threads))
     masks = items != 0
-    blocks = blocks_of_tiles(len(places), tiling.sharing, wide.pe_cols)
+    blocks = blocks_of_tiles(len(places), tiling.sharing, wide.pe_cols, config.pe_cols)
     rows = config.mesh_rows
 
     fields = {

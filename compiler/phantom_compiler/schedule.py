@@ -30,10 +30,9 @@ class Schedule:
     ----------
     filters : int64 array, shape (pe_cols, depth)
         The filter behind each accumulator stretch of each column, or -1.
-    streams : int
     stream, pe_row, cols, group, row : int64 arrays (cols: uint64), shape (rows,)
-        Rows in the order of the moving link: stream, PE row, PE columns (a bit each), group of the convolution and
-        number within the group.
+        Rows in the order of the moving link: stream (its first column), PE row, PE columns (a bit each), group of the
+        convolution and number within the group.
     beat_pe_row : int64 array, shape (beats,)
         PE row of each stationary beat.
     item_row, item_beat, item_col, item_local, item_filter : int64 arrays, shape (items,)
@@ -42,7 +41,6 @@ class Schedule:
     """
 
     filters: IntArray
-    streams: int
     stream: IntArray
     pe_row: IntArray
     cols: NDArray[np.uint64]
@@ -67,12 +65,12 @@ def deal(
         members = dealt[..., None] * per_group + np.arange(per_group)
         members[dealt < 0] = -1
         return list(members.reshape(len(dealt), config.pe_cols, depth))
-    columns = 1 if sharing is Sharing.FILTERS else config.pe_cols
+    columns = sharing.width(config.pe_cols, config.pe_cols // config.mesh_cols)
     tiles: list[IntArray] = []
     for group in range(groups):
         dealt = deal_filters(work[group * per_group:(group + 1) * per_group], columns, depth, balance)
         dealt = np.where(dealt < 0, -1, dealt + group * per_group)
-        tiles.extend(np.broadcast_to(tile, (config.pe_cols, depth)) for tile in dealt)
+        tiles.extend(np.tile(tile, (config.pe_cols // columns, 1)) for tile in dealt)
     return tiles
 
 
@@ -111,8 +109,8 @@ def make_schedule(
     column, local, number = column[member], local[member], number[member]
     work = work[member, row]
     group = number // per_group
-    stream = np.zeros_like(column) if sharing is Sharing.POSITIONS else column
-    streams = 1 if sharing is Sharing.POSITIONS else config.pe_cols
+    width = sharing.width(config.pe_cols, config.pe_cols // config.mesh_cols)
+    stream = column // width * width  # named by its first column
 
     # the rows that some item needs, each stream's dealt to PE rows; rank: place in the PE row's list
     key = (stream * groups + group) * rows + row
@@ -120,11 +118,10 @@ def make_schedule(
     row_stream, row_group, row_number = used // rows // groups, used // rows % groups, used % rows
     total = np.zeros((len(used), config.pe_cols), np.int64)
     np.add.at(total, (needed, column), work)
-    pe_row = np.zeros(len(used), np.int64)
-    for s in range(streams):
+    pe_row, rank = np.zeros(len(used), np.int64), np.zeros(len(used), np.int64)
+    for s in range(0, config.pe_cols, width):
         mine = row_stream == s
-        pe_row[mine] = deal_rows(total[mine], config.pe_rows, balance)
-    rank = _rank(row_stream * config.pe_rows + pe_row)
+        pe_row[mine], rank[mine] = deal_rows(total[mine, s:s + width], config.pe_rows, balance)
     order = np.lexsort((row_stream, pe_row, rank))
     place = np.empty_like(order)
     place[order] = np.arange(len(order))
@@ -141,7 +138,7 @@ def make_schedule(
     same = (item_row[1:] == item_row[:-1]) & (column[1:] == column[:-1])
     last[:-1] = ~same
     return Schedule(
-        filters=filters, streams=streams, stream=row_stream[order], pe_row=pe_row[order],
+        filters=filters, stream=row_stream[order], pe_row=pe_row[order],
         cols=((total[order] > 0) << np.arange(config.pe_cols, dtype=np.uint64)).sum(axis=1, dtype=np.uint64),
         group=row_group[order],
         row=row_number[order], beat_pe_row=turns % config.pe_rows, item_row=item_row, item_beat=beat, item_col=column,

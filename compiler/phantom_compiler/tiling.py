@@ -22,11 +22,17 @@ TILE_OVERHEAD = 6  # cycles a tile costs beyond its work
 
 
 class Sharing(Enum):
-    """What the PE columns of a core have in common."""
+    """What the PE columns side by side have in common."""
 
     POSITIONS = "positions"  #: the same rows, multicast; different filters
+    CORES = "cores"  #: within a core the same rows and different filters; each core of a mesh row its own rows
     FILTERS = "filters"  #: the same filters; each column its own rows
     NOTHING = "nothing"  #: different groups of a grouped convolution
+
+
+    def width(self, columns: int, of_core: int) -> int:
+        """How many neighbours of ``columns`` PE columns, ``of_core`` of them in a core, get the same rows."""
+        return {Sharing.POSITIONS: columns, Sharing.CORES: of_core}.get(self, 1)
 
 
 @dataclass(frozen=True)
@@ -37,8 +43,8 @@ class Array:
     ----------
     cores : int
         Cores, or rows of cores, that work on different blocks of positions.
-    columns : int
-        PE columns side by side, over all cores of a row.
+    columns, of_core : int
+        PE columns side by side, over all cores of a row, and of one core.
     lanes : int
         Sums that all of them drain in a cycle.
     positions : int
@@ -47,18 +53,19 @@ class Array:
 
     cores: int
     columns: int
+    of_core: int
     lanes: int
     positions: int
 
     @classmethod
     def core(cls, config: PhantomConfig) -> Array:
         """One core."""
-        return cls(1, config.pe_cols, 1, config.acc_depth)
+        return cls(1, config.pe_cols, config.pe_cols, 1, config.acc_depth)
 
     @classmethod
     def mesh(cls, config: PhantomConfig) -> Array:
         """The whole mesh: the PE columns of a mesh row work side by side, mesh rows on different blocks."""
-        return cls(config.mesh_rows, config.mesh_cols * config.pe_cols, config.drain_lanes,
+        return cls(config.mesh_rows, config.mesh_cols * config.pe_cols, config.pe_cols, config.drain_lanes,
                    min(config.acc_depth, config.chunk))
 
 
@@ -146,6 +153,8 @@ def _sharings(problem: Problem, array: Array) -> Iterator[tuple[Sharing, int, in
         yield Sharing.POSITIONS, per_group, 1
     if problem.groups > 1:
         yield Sharing.NOTHING, problem.groups, per_group
+    if 1 < array.of_core < array.columns:
+        yield Sharing.CORES, per_group, 1
     yield Sharing.FILTERS, per_group, 1
 
 
@@ -176,30 +185,28 @@ def _cost(
     blocks = -(-images * -(-rows // geometry.height) * -(-columns // geometry.width) // array.cores)
     per_group = filters // problem.groups
     density = statistics.items / statistics.rows  # of items
+    deep = float(depth)  # filters of a column in a tile, on average
     groups = -(-geometry.positions // config.group)
     beats = max(-(-geometry.row_values // config.moving_link), -(-groups // config.mask_groups))
-    if sharing is Sharing.POSITIONS:
-        tiles = problem.groups * -(-per_group // (depth * array.columns)) * blocks
-        used = per_group * problem.groups * blocks / tiles  # filters of a tile
-        streams, row_filters = 1.0, used
-        column_rows = float(statistics.rows)
-    elif sharing is Sharing.NOTHING:
+    if sharing is Sharing.NOTHING:
         together = depth // per_group
         tiles = -(-problem.groups // (together * array.columns)) * blocks
         streams = min(array.columns, problem.groups / together)
         row_filters, column_rows = float(per_group), float(statistics.rows * together)
     else:
-        slices = problem.groups * -(-per_group // depth)
-        tiles = slices * -(-blocks // array.columns)
-        streams, row_filters = blocks * slices / tiles, min(depth, per_group)
+        width = sharing.width(array.columns, array.of_core)
+        sets = -(-per_group // (depth * width))
+        steps = -(-blocks // (array.columns // width))
+        tiles, deep = problem.groups * sets * steps, -(-per_group // width) / sets
+        streams, row_filters = blocks / steps, per_group / sets
         column_rows = float(statistics.rows)
     column_rows *= statistics.sent
     sent = column_rows * (1 - (1 - min(density, 1.0)) ** row_filters)  # rows that some item uses
     moving = sent * beats * streams
-    mean = min(row_filters, depth) * density if sharing is not Sharing.NOTHING else per_group * density
+    mean = min(row_filters, deep) * density if sharing is not Sharing.NOTHING else per_group * density
     spread = 0.85 * math.sqrt(mean * (1 - min(density, 1.0))) if array.columns > 1 else 0.0
     stationary = column_rows * min(mean + spread, float(depth))
-    items = depth * statistics.items / config.pe_rows
+    items = deep * statistics.items / config.pe_rows
     compute = items * statistics.item_cycles
     outputs = depth * geometry.positions
     drain = outputs * array.columns / array.lanes
@@ -236,7 +243,7 @@ def tilings(problem: Problem, config: PhantomConfig, array: Array | None = None)
             used = geometry.outputs()[0] >= 0
             statistics = _Statistics(masks.shape[1], items, *cycles_per_item(sample, density, used, config))
             for sharing, members, together in _sharings(problem, array):
-                lanes = 1 if sharing is Sharing.FILTERS else array.columns
+                lanes = array.columns if sharing is Sharing.NOTHING else sharing.width(array.columns, array.of_core)
                 for depth in _depths(members, together, lanes, config.acc_depth // geometry.positions):
                     yield Tiling(geometry, sharing, depth,
                                  _cost(problem, config, array, geometry, sharing, depth, statistics))

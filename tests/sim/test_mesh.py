@@ -64,10 +64,10 @@ def test_reset_in_the_middle_leaves_no_trace(simulator):
     assert compare_mesh(simulator, program, expected) == []
 
 
-def test_a_missing_row_is_named(simulator):
-    _, _, program = lowered(simulator.config, "conv3x3", 3)
-    with pytest.raises(SimulationError, match="nothing moved any more; stationary link 0 at packet"):
-        simulator.run([packets[:3] for packets in program.moving], program.stationary, program.tiles, stall_limit=300)
+def test_what_waits_for_missing_items_is_named(simulator):
+    _, _, program = lowered(simulator.config, "dense", 3)
+    with pytest.raises(SimulationError, match="nothing moved any more; moving link 0 at packet"):
+        simulator.run(program.moving, [packets[:3] for packets in program.stationary], program.tiles, stall_limit=300)
 
 
 def test_model_says_when_nothing_moves():

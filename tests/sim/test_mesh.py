@@ -60,7 +60,7 @@ def test_every_sharing(simulator, sharing):
 def test_reset_in_the_middle_leaves_no_trace(simulator):
     _, expected, program = lowered(simulator.config, "conv3x3", 3)
     with pytest.raises(SimulationError, match="not finished in time"):
-        simulator.run(program.moving, program.stationary, program.tiles, max_cycles=150)
+        simulator.run(program.moving, program.stationary, program.tiles, max_cycles=60)
     assert compare_mesh(simulator, program, expected) == []
 
 

@@ -116,7 +116,7 @@ class MeshTile(wiring.Component):
         fields = {name: core.result.payload[name] for name in packet.members if name != "core"}
         m.d.comb += [
             node.core.valid.eq(core.result.valid), core.result.ready.eq(node.core.ready),
-            node.core.payload.eq(_struct(packet, core=self.column, **fields)),
+            node.core.payload.eq(_struct(packet, core=self.column[:ceil_log2(self._config.mesh_cols)], **fields)),
         ]
 
 

@@ -31,6 +31,7 @@ class StreamBench:
         self.times: dict[str, list[int]] = {}
         """For each stream the cycles of its transfers."""
         self._feeds: list[tuple[str, list[int]]] = []
+        self._stalls: dict[str, float] = {}
         self._after: dict[str, tuple[str, ...]] = {}
         self._results: dict[str, tuple[list[int], int]] = {}
 
@@ -43,8 +44,12 @@ class StreamBench:
         """Feed a stream only when others have been fed."""
         self._after[name] = others
 
-    def collect(self, name: str, count: int) -> list[int]:
-        """The list that will hold what an output stream gives; one more than ``count`` is an error."""
+    def collect(self, name: str, count: int, stall: float | None = None) -> list[int]:
+        """The list that will hold what an output stream gives; one more than ``count`` is an error.
+
+        ``stall`` is for this stream alone.
+        """
+        self._stalls[name] = self._stall if stall is None else stall
         self._results[name] = ([], count)
         self.times[name] = []
         return self._results[name][0]
@@ -72,7 +77,7 @@ class StreamBench:
         async def collect(ctx):
             waiting = None
             while True:
-                ctx.set(port.ready, pauses.random() >= self._stall)
+                ctx.set(port.ready, pauses.random() >= self._stalls[name])
                 _, _, valid, ready, payload = await ctx.tick().sample(port.valid, port.ready, Value.cast(port.payload))
                 assert waiting is None or (valid and payload == waiting), f"{name}: an offer was withdrawn or changed"
                 waiting = payload if valid and not ready else None

@@ -343,7 +343,8 @@ def stored(case: Case, chunk: Chunk) -> bytes:
     return to_bytes(encode(values, case.chunk), case.act_width).tobytes()[:used]
 
 
-def encoded(case: Case, chunks: list[Chunk]) -> StreamBench:
+def encoded(case: Case, chunks: list[Chunk], sink_stall: float | None = None) -> StreamBench:
+    """Checks what the encoder makes of chunks; the bench with the times."""
     layout = tagged(case.config)
     dut = SparseEncoder(case.config, case.bus_bytes, layout)
     bench = StreamBench(dut, case.seed, case.stall)
@@ -351,14 +352,14 @@ def encoded(case: Case, chunks: list[Chunk]) -> StreamBench:
     slots = [stored(case, chunk) for chunk in chunks]
     bench.feed("source", beats)
     words = [word for slot in slots for word in bus_words(slot, case.bus_bytes)]
-    got = bench.collect("sink", len(words))
+    got = bench.collect("sink", len(words), sink_stall)
     headers = bench.collect("slots", len(slots))
 
     async def at_end(ctx):
         assert ctx.get(dut.idle)
         assert not ctx.get(dut.error)
 
-    bench.run(200 + round(4 * (len(beats) + len(words)) / (1 - case.stall) ** 2), at_end)
+    bench.run(200 + round(4 * (len(beats) + len(words)) / (1 - max(case.stall, sink_stall or 0)) ** 2), at_end)
     assert got == words
     header = slot_layout(case.config, layout)
     assert headers == [header.const({"bytes": len(slot), "tag": chunk.tag}).as_bits()
@@ -403,6 +404,15 @@ def test_encoder_takes_a_chunk_of_zeros_a_cycle():
     case = Case(8, 16, 8, 1, 0.0, 0.0, 9)
     times = encoded(case, [Chunk(np.zeros(16, np.int64), i) for i in range(30)]).times["source"]
     assert times[-1] - times[0] + 1 == 30
+
+
+@pytest.mark.parametrize("chunk", [16, 60, 64])
+def test_encoder_waits_when_its_queues_are_full(chunk):
+    """Long slots fill the queue of words, short ones that of slots."""
+    case, rng = Case(16, chunk, 8, 1, 1.0, 0.0, chunk), np.random.default_rng(chunk)
+    for density in (1.0, 0.1):
+        chunks = [Chunk(drawn_values(rng, 16, chunk, density), i) for i in range(16)]
+        encoded(case, chunks, sink_stall=0.9)
 
 
 @pytest.mark.parametrize(("act_width", "chunk"), [(8, 16), (16, 8)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba
 import numpy as np
 from numpy.typing import NDArray
@@ -54,15 +56,14 @@ CANDIDATES = 64  # rows that are looked at for the next place
 
 
 @numba.njit(cache=True)
-def _evenly(work: IntArray, pe_rows: int) -> tuple[IntArray, IntArray]:
+def _evenly(work: NDArray[np.float64], pe_rows: int) -> tuple[IntArray, NDArray[np.float64]]:
     rows, columns = work.shape
     scale = np.zeros(columns)  # a column with more work in all is to have more of it at any time
     for c in range(columns):
-        scale[c] = 1 / max(1, work[:, c].sum())
+        scale[c] = 1 / max(1e-9, work[:, c].sum())
     load = np.zeros((pe_rows, columns))
     total = np.zeros(pe_rows)
-    dealt, place = np.zeros(rows, np.int64), np.zeros(rows, np.int64)
-    counts = np.zeros(pe_rows, np.int64)
+    dealt, start = np.zeros(rows, np.int64), np.zeros(rows)
     waiting = np.arange(rows)
     left = rows
     while left:
@@ -81,15 +82,14 @@ def _evenly(work: IntArray, pe_rows: int) -> tuple[IntArray, IntArray]:
         row = waiting[best]
         waiting[best:left - 1] = waiting[best + 1:left]
         left -= 1
-        dealt[row], place[row] = r, counts[r]
-        counts[r] += 1
+        dealt[row], start[row] = r, total[r]
+        total[r] += work[row].sum()
         for c in range(columns):
             load[r, c] += work[row, c] * scale[c]
-            total[r] += work[row, c]
-    return dealt, place
+    return dealt, start
 
 
-def deal_rows(work: IntArray, pe_rows: int, balance: bool = True) -> tuple[IntArray, IntArray]:
+def deal_rows(work: NDArray[Any], pe_rows: int, balance: bool = True) -> tuple[IntArray, NDArray[np.float64]]:
     """Deal the rows of a tile to PE rows, and order them.
 
     PE columns share rows, so that none gets further ahead than it has row slots. A column that has more work than the
@@ -97,18 +97,19 @@ def deal_rows(work: IntArray, pe_rows: int, balance: bool = True) -> tuple[IntAr
 
     Parameters
     ----------
-    work : integer array, shape (rows, columns)
-        Nonzeros of the items that each column has for a row.
+    work : array, shape (rows, columns)
+        Work that each column is expected to have for a row: nonzeros of its items.
     pe_rows : int
     balance : bool
-        The PE row with the least work so far gets that one of the next rows of which its columns
-        have done the most even part of their work then; otherwise round-robin.
+        The PE row with the least work so far gets that one of the next rows of which its columns have done the most
+        even part of their work then; otherwise round-robin.
 
     Returns
     -------
-    pe_row, place : int64 arrays, shape (rows,)
-        The PE row of each row, and its place among the rows of that PE row.
+    pe_row : int64 array, shape (rows,)
+    start : float array, shape (rows,)
+        When its PE row is expected to begin with a row: the work that the PE row has until then.
     """
     if not balance:
-        return np.arange(len(work)) % pe_rows, np.arange(len(work)) // pe_rows
-    return _evenly(np.ascontiguousarray(work, np.int64), pe_rows)
+        return np.arange(len(work)) % pe_rows, np.arange(len(work)) // pe_rows * 1.0
+    return _evenly(np.ascontiguousarray(work, np.float64), pe_rows)

@@ -58,7 +58,7 @@ def _of_column(fields: dict[str, Any], column: int, width: int) -> tuple[dict[st
 
 def lower_to_mesh(
     layer: Layer, activations: NDArray[Any], config: PhantomConfig, *, select: Selection | None = None,
-    balance: bool = True, tiling: Tiling | None = None,
+    balance: bool = True, density: NDArray[np.float64] | None = None, tiling: Tiling | None = None,
 ) -> MeshProgram:
     """Lower a layer for a mesh.
 
@@ -73,6 +73,8 @@ def lower_to_mesh(
     balance : bool
         Load balancing: filters are sorted by their work and dealt to PE columns and cores longest first, rows to PE
         rows by their work.
+    density : float array, shape (channels of the moving operand,), optional
+        Share of nonzeros expected in each channel, from a calibration; rows are dealt to PE rows by it.
     tiling : Tiling, optional
         Use this one instead of a search.
 
@@ -83,10 +85,13 @@ def lower_to_mesh(
     """
     layer.validate(config, activations, select)
     problem = layer.problem(activations, select).flattened()
-    return _lower(problem, config, balance, tiling or find_tiling(problem, config, Array.mesh(config)))
+    tiling = tiling or find_tiling(problem, config, Array.mesh(config))
+    return _lower(problem, config, balance, density, tiling)
 
 
-def _lower(problem: Problem, config: PhantomConfig, balance: bool, tiling: Tiling) -> MeshProgram:
+def _lower(
+    problem: Problem, config: PhantomConfig, balance: bool, density: NDArray[np.float64] | None, tiling: Tiling
+) -> MeshProgram:
     wide = _wide_core(config)
     geometry = tiling.geometry
     source, places = row_source(problem, tiling, config)
@@ -94,6 +99,8 @@ def _lower(problem: Problem, config: PhantomConfig, balance: bool, tiling: Tilin
     masks = items != 0
     blocks = blocks_of_tiles(len(places), tiling.sharing, wide.pe_cols, config.pe_cols)
     rows = config.mesh_rows
+    # what has no nonzero passes the window all the same, L_f entries a cycle
+    expected = None if density is None else np.maximum(source.of_channels(density), config.threads / config.lookahead)
 
     fields = {
         "groups": [-(-geometry.positions // config.group)], "outputs": [tiling.outputs],
@@ -108,7 +115,7 @@ def _lower(problem: Problem, config: PhantomConfig, balance: bool, tiling: Tilin
     index: list[list[IntArray]] = [[] for _ in range(rows)]
     effectual = 0
     for filters in deal(masks.sum(axis=(1, 2)), problem.groups, tiling.sharing, tiling.depth, wide, balance):
-        schedule = make_schedule(filters, masks, problem.groups, tiling.sharing, wide, balance)
+        schedule = make_schedule(filters, masks, problem.groups, tiling.sharing, wide, balance, expected)
         users = np.zeros((len(schedule.row), config.threads), np.int64)
         np.add.at(users, schedule.item_row, masks[schedule.item_filter, item_rows(schedule)])
         keep = np.ones((len(blocks), len(schedule.row)), bool)

@@ -35,6 +35,8 @@ class RowSource:
         See `RowGeometry`.
     taps : int
         Taps in use.
+    channel_size : int
+        Positions of one channel in `x`.
     """
 
     x: NDArray[Any]
@@ -44,6 +46,13 @@ class RowSource:
     positions: IntArray
     tap_base: IntArray
     taps: int
+    channel_size: int
+
+    def of_channels(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The mean of a figure of each channel over the parts of each row, ``[groups, rows]``."""
+        there = self.parts >= 0
+        figures = np.where(there, values[np.where(there, self.parts, 0) // self.channel_size], 0.0)
+        return np.asarray(figures.sum(axis=2) / np.maximum(1, there.sum(axis=2)))
 
     def hits(self, schedule: Schedule, tile_blocks: IntArray) -> NDArray[Any]:
         """Nonzeros that each tap of each row meets, ``[tiles, rows, threads]``."""
@@ -60,8 +69,9 @@ def row_source(problem: Problem, tiling: Tiling, config: PhantomConfig) -> tuple
     geometry = tiling.geometry
     (sv, sh), (rows, columns) = problem.stride, problem.out_size
     channels, kernel_height = problem.stationary.shape[1:3]
-    image, top, left = (axis.ravel() for axis in np.meshgrid(
-        np.arange(problem.moving.shape[0]), np.arange(0, rows, geometry.height), np.arange(0, columns, geometry.width),
+    # neighbours in a column of the image follow each other: what works on them at the same time finds the most alike
+    image, left, top = (axis.ravel() for axis in np.meshgrid(
+        np.arange(problem.moving.shape[0]), np.arange(0, columns, geometry.width), np.arange(0, rows, geometry.height),
         indexing="ij"))
     # zeros behind the input wherever a stretch may read
     height = (int(top.max()) + geometry.height - 1) * sv + (kernel_height - 1) * problem.dilation[0] + 1
@@ -79,5 +89,6 @@ def row_source(problem: Problem, tiling: Tiling, config: PhantomConfig) -> tuple
     source = RowSource(
         x=np.ascontiguousarray(x).ravel(), blocks=blocks, parts=np.where(parts < 0, -1, parts + of_group),
         flat=np.stack([part, stretch, offset], 1), positions=np.stack(geometry.outputs(), 1),
-        tap_base=geometry.tap_base(config.threads), taps=geometry.taps * geometry.parts)
+        tap_base=geometry.tap_base(config.threads), taps=geometry.taps * geometry.parts,
+        channel_size=int(of_channel))
     return source, np.stack([image, top, left], 1)

@@ -74,9 +74,9 @@ def deal(
     return tiles
 
 
-def _rank(keys: IntArray) -> IntArray:
-    """How many equal keys precede each element."""
-    order = np.argsort(keys, kind="stable")
+def _rank(keys: IntArray, by: NDArray[np.float64] | None = None) -> IntArray:
+    """How many equal keys precede each element, in their order or in the order of `by`."""
+    order = np.argsort(keys, kind="stable") if by is None else np.lexsort((by, keys))
     ordered = keys[order]
     first = np.r_[True, ordered[1:] != ordered[:-1]] if len(keys) else np.zeros(0, bool)
     where = np.arange(len(keys))
@@ -85,8 +85,18 @@ def _rank(keys: IntArray) -> IntArray:
     return rank
 
 
+def _gaps(keys: IntArray, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Distance of each value to the next higher one of the same key; 1 for the last."""
+    order = np.lexsort((values, keys))
+    gaps = np.ones(len(keys))
+    same = keys[order][1:] == keys[order][:-1]
+    gaps[order[:-1][same]] = np.diff(values[order])[same]
+    return gaps
+
+
 def make_schedule(
-    filters: IntArray, masks: NDArray[Any], groups: int, sharing: Sharing, config: PhantomConfig, balance: bool
+    filters: IntArray, masks: NDArray[Any], groups: int, sharing: Sharing, config: PhantomConfig, balance: bool,
+    density: NDArray[np.float64] | None = None,
 ) -> Schedule:
     """Order the rows and items of the filters of a tile.
 
@@ -100,6 +110,8 @@ def make_schedule(
     config : PhantomConfig
     balance : bool
         Deal rows to PE rows by their work, see `deal_rows`.
+    density : float array, shape (groups, rows of a group), optional
+        Share of nonzeros expected in each row; by default the same for all.
     """
     rows, per_group = masks.shape[1], len(masks) // groups
     column, local = np.nonzero(filters >= 0)
@@ -118,11 +130,14 @@ def make_schedule(
     row_stream, row_group, row_number = used // rows // groups, used // rows % groups, used % rows
     total = np.zeros((len(used), config.pe_cols), np.int64)
     np.add.at(total, (needed, column), work)
-    pe_row, rank = np.zeros(len(used), np.int64), np.zeros(len(used), np.int64)
+    pe_row, start = np.zeros(len(used), np.int64), np.zeros(len(used))
     for s in range(0, config.pe_cols, width):
         mine = row_stream == s
-        pe_row[mine], rank[mine] = deal_rows(total[mine, s:s + width], config.pe_rows, balance)
-    order = np.lexsort((row_stream, pe_row, rank))
+        expected = total[mine, s:s + width] * (1.0 if density is None else density[row_group, row_number][mine, None])
+        pe_row[mine], start[mine] = deal_rows(expected, config.pe_rows, balance)
+    if sharing is Sharing.NOTHING:  # the rows of different columns side by side, so that their items share beats
+        start = _rank(row_stream * config.pe_rows + pe_row, start) * 1.0
+    order = np.lexsort((row_stream, pe_row, start))
     place = np.empty_like(order)
     place[order] = np.arange(len(order))
 
@@ -131,9 +146,20 @@ def make_schedule(
     item_order = np.lexsort((local, column, item_row))
     item_row, column, local, number = (a[item_order] for a in (item_row, column, local, number))
     within = _rank(item_row * config.pe_cols + column)
-    # PE rows take turns within a round, so that none waits for the items of another
-    turn = (rank[order][item_row] * (within.max(initial=0) + 1) + within) * config.pe_rows + pe_row[order][item_row]
-    turns, beat = np.unique(turn, return_inverse=True)
+    # each item when its PE is expected to need it, so that no PE row waits for the items of another; those of columns
+    # with the same row and place share a beat
+    list_of = row_stream * config.pe_rows + pe_row
+    ends = start + _gaps(list_of, start)
+    items_of_row = np.zeros(len(used), np.int64)
+    np.maximum.at(items_of_row, item_row, within + 1)
+    begin, end = start[order][item_row], ends[order][item_row]
+    time = begin + (end - begin) * within / items_of_row[item_row]
+    beat_order = np.lexsort((pe_row[order][item_row], time))
+    ordered_time, ordered_row = time[beat_order], pe_row[order][item_row][beat_order]
+    first = np.ones(len(time), bool)
+    first[1:] = (ordered_time[1:] != ordered_time[:-1]) | (ordered_row[1:] != ordered_row[:-1])
+    beat = np.empty_like(beat_order)
+    beat[beat_order] = np.cumsum(first) - 1
     last = np.ones(len(item_row), bool)
     same = (item_row[1:] == item_row[:-1]) & (column[1:] == column[:-1])
     last[:-1] = ~same
@@ -141,5 +167,5 @@ def make_schedule(
         filters=filters, stream=row_stream[order], pe_row=pe_row[order],
         cols=((total[order] > 0) << np.arange(config.pe_cols, dtype=np.uint64)).sum(axis=1, dtype=np.uint64),
         group=row_group[order],
-        row=row_number[order], beat_pe_row=turns % config.pe_rows, item_row=item_row, item_beat=beat, item_col=column,
+        row=row_number[order], beat_pe_row=ordered_row[first], item_row=item_row, item_beat=beat, item_col=column,
         item_local=local, item_filter=number, item_row_last=last)

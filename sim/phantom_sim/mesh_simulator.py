@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from phantom_compiler.packing import payload_words
 from phantom_hw.config import PhantomConfig
+from phantom_hw.emit import TILE_MODULE
 from phantom_hw.mesh.packets import moving_packet, stationary_packet, sum_packet
 
 from phantom_sim.core_library import Beats
@@ -26,6 +27,8 @@ __all__ = ["MeshRun", "MeshSimulator", "build_mesh"]
 
 HARNESS = Path(__file__).parent / "harness"
 RUNNING, DONE, STALLED, TOO_LONG, NOT_IDLE, UNSTABLE = range(6)
+FLAT_CORES = 4
+"""Up to so many cores Verilator sees all of the mesh at once, which simulates faster."""
 _instances = itertools.count()
 
 
@@ -84,7 +87,8 @@ class MeshRun:
 def build_mesh(config: PhantomConfig, *, coverage: bool = False, folder: Path | None = None) -> Path:
     """Build the Verilated library of a configuration's mesh, or find the one built before."""
     return build_library(cached_mesh_verilog(config, folder), "mesh_ports", HARNESS / "mesh.cpp",
-                         headers=[HARNESS / "streams.h"], coverage=coverage, folder=folder)
+                         headers=[HARNESS / "streams.h"], coverage=coverage, folder=folder,
+                         blocks=[TILE_MODULE] if config.cores > FLAT_CORES else [])
 
 
 def _load(path: Path) -> ctypes.CDLL:

@@ -132,6 +132,7 @@ def build_library(
     coverage: bool = False,
     trace: bool = False,
     flags: Sequence[str] = (),
+    blocks: Sequence[str] = (),
     folder: Path | None = None,
 ) -> Path:
     """Build a shared library of a Verilated design and its C++ harness, or find the one built before.
@@ -150,6 +151,9 @@ def build_library(
         Make VCD traces possible.
     flags : sequence of str
         More flags for Verilator.
+    blocks : sequence of str
+        Modules that are Verilated once, whatever the number of their instances: it keeps the time and the memory of
+        the build, and makes the simulation slower.
     folder : Path, optional
         Where libraries are kept; :func:`cache_folder` by default.
 
@@ -163,7 +167,8 @@ def build_library(
     VerilatorError
         If Verilator or the compiler fails; names the log.
     """
-    build = _Build(find_verilator(), top, harness, folder or cache_folder(), coverage, trace, tuple(flags))
+    build = _Build(find_verilator(), top, harness, folder or cache_folder(), coverage, trace, tuple(flags),
+                   tuple(blocks))
     texts = [path.read_text(encoding="utf-8") for path in (harness, *headers)]
     target = build.folder / f"{top}-{content_hash(verilog, top, *texts, *build.settings)}"
     library = target / LIBRARY
@@ -193,6 +198,7 @@ class _Build:
     coverage: bool
     trace: bool
     flags: tuple[str, ...]
+    blocks: tuple[str, ...]
 
     @property
     def arguments(self) -> list[str]:
@@ -202,7 +208,7 @@ class _Build:
     @property
     def settings(self) -> list[str]:
         """What the result depends on besides the sources."""
-        return [self.verilator.version, *self.arguments, *FAST_FLAGS, "/", *SLOW_FLAGS]
+        return [self.verilator.version, *self.arguments, *FAST_FLAGS, "/", *SLOW_FLAGS, "/", *self.blocks]
 
     @property
     def compiler(self) -> list[str]:
@@ -224,19 +230,25 @@ class _Build:
             done.mkdir()
             source, objects = done / f"{self.top}.v", work / "objects"
             source.write_text(verilog, encoding="utf-8")
+            hierarchy, rules, goals = [], f"{PREFIX}.mk", [f"{PREFIX}__ALL.a"]
+            if self.blocks:
+                settings = work / "blocks.vlt"
+                settings.write_text("`verilator_config\n" + "".join(
+                    f'hier_block -module "{block}"\n' for block in self.blocks), encoding="utf-8")
+                hierarchy, rules, goals = ["--hierarchical", str(settings)], f"{PREFIX}_hier.mk", []
             self._step(log, [
                 str(self.verilator.program), "--cc", *self.arguments, "--top-module", self.top, "--prefix", PREFIX,
-                "--Mdir", str(objects), str(source),
+                "--Mdir", str(objects), *hierarchy, str(source),
             ])
             self._step(log, [
-                "make", f"-j{len(os.sched_getaffinity(0))}", "-C", str(objects), "-f", f"{PREFIX}.mk",
-                f"{PREFIX}__ALL.a", f"OPT_FAST={' '.join(FAST_FLAGS)}", f"OPT_SLOW={' '.join(SLOW_FLAGS)}",
+                "make", f"-j{len(os.sched_getaffinity(0))}", "-C", str(objects), "-f", rules,
+                *goals, f"OPT_FAST={' '.join(FAST_FLAGS)}", f"OPT_SLOW={' '.join(SLOW_FLAGS)}",
             ])
             runtime = self._runtime(log)
             self._step(log, [
                 *self.compiler, f"-I{objects}", f"-I{self.harness.parent.resolve()}", "-shared", "-Wl,-Bsymbolic",
                 "-o", str(done / LIBRARY), str(self.harness.resolve()), str(objects / f"{PREFIX}__ALL.a"),
-                *map(str, runtime),
+                *(str(objects / f"V{block}" / f"lib{block}.a") for block in self.blocks), *map(str, runtime),
             ])
             shutil.move(log, done / "build.log")
             done.rename(target)

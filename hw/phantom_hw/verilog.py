@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections import Counter
 
 __all__ = ["tidy"]
 
@@ -55,6 +56,38 @@ def _with_events(verilog: str) -> str:
     return _CONSTANT.sub(rewrite, verilog)
 
 
+# The last word of the block that computes what a register takes next, and the clock edge where it takes it.
+_RESET = re.compile(
+    r"^    if \(rst\) begin\n      (?P<next>\S+) +=(?P<value> \S+);\n    end\n(?=  end\n)", re.MULTILINE
+)
+_EDGE = re.compile(r"^  always @\(posedge clk\)\n    (?P<register>.+?) <= (?P<next>\S+) ?;\n", re.MULTILINE)
+
+
+def _with_synchronous_resets(module: str) -> str:
+    """Let registers take their reset at the clock edge.
+
+    Otherwise everything that a register may take depends on the port ``rst``, and a simulator computes all of it
+    again whenever ports change.
+    """
+    taken = Counter(match["next"] for match in _EDGE.finditer(module))
+    resets = {match["next"]: match["value"] for match in _RESET.finditer(module) if taken[match["next"]] == 1}
+
+    def at_edge(match: re.Match[str]) -> str:
+        if match["next"] not in resets:
+            return match[0]
+        register, value = match["register"], resets[match["next"]]
+        return (f"  always @(posedge clk)\n    if (rst) {register} <={value};\n"
+                f"    else {register} <= {match['next']} ;\n")
+
+    return _EDGE.sub(at_edge, _RESET.sub(lambda match: "" if match["next"] in resets else match[0], module))
+
+
 def tidy(verilog: str) -> str:
-    """The same design without wires of no bits, without blocks that never run, and with a default in every case."""
+    """The same design in a form that is good to simulate and to lint.
+
+    Without wires of no bits and without blocks that never run, with a default in every case, with synchronous resets at
+    the clock edge.
+    """
+    modules = re.split(r"(?<=^endmodule\n)", verilog, flags=re.MULTILINE)
+    verilog = "".join(map(_with_synchronous_resets, modules))
     return _with_defaults(_with_events(_NO_BITS.sub("", verilog)))

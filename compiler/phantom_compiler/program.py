@@ -13,9 +13,20 @@ from phantom_hw.core.layouts import layer_layout, moving_layout, stationary_layo
 from phantom_compiler.packing import pack
 from phantom_compiler.tiling import Tiling
 
-__all__ = ["CoreProgram"]
+__all__ = ["CoreProgram", "drain_order"]
 
 IntArray = NDArray[np.int64]
+
+
+def drain_order(config: PhantomConfig, outputs: int, span: int) -> IntArray:
+    """(PE column, address) of the values of a tile as a core drains them: chunk by chunk, in each column by column."""
+    pairs = [
+        (column, address)
+        for start in range(0, outputs, span)
+        for column in range(config.pe_cols)
+        for address in range(start, min(start + span, outputs))
+    ]
+    return np.array(pairs, np.int64).T
 
 
 @dataclass(frozen=True, eq=False)

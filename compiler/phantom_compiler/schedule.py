@@ -21,10 +21,10 @@ IntArray = NDArray[np.int64]
 class Schedule:
     """Rows and items of a tile whose rows all hold something; tiles of other positions leave some out.
 
-    A *stream* is what PE columns that get the same rows have in common. The n-th row of each PE row and stream form a
-    *round*: they follow each other on the moving link, and their items share stationary beats and take turns. A PE gets
-    one row of a round at most, and both links keep the order of the rounds; that keeps them free of deadlock: a PE that
-    a link waits for holds an item and its row of a round before, or its row is only waiting for such a PE.
+    A *stream* is what PE columns that get the same rows have in common. Rows and items follow each other in the order
+    in which their PE rows are expected to need them, and an item never comes later than the next row of its PE row.
+    That keeps the links free of deadlock: of all that has not arrived, the earliest is at the head of its link, and
+    a PE without room for it has everything it needs to go on.
 
     Parameters
     ----------
@@ -53,6 +53,16 @@ class Schedule:
     item_local: IntArray
     item_filter: IntArray
     item_row_last: NDArray[np.bool_]
+
+    def of_items(self, values: NDArray[Any]) -> NDArray[Any]:
+        """What ``values[filter, row of the group]`` holds for each item."""
+        return values[self.item_filter, self.row[self.item_row]]
+
+    def users(self, masks: NDArray[np.bool_]) -> IntArray:
+        """How many items of each row use each tap, ``[rows, T]``; ``masks`` are the nonzeros of the items."""
+        users = np.zeros((len(self.row), masks.shape[2]), np.int64)
+        np.add.at(users, self.item_row, self.of_items(masks))
+        return users
 
 
 def deal(

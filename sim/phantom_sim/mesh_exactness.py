@@ -70,7 +70,7 @@ def sums_of_cores(config: PhantomConfig, run: MeshRun) -> list[IntArray]:
     fields = unpack(sum_packet(config), run.results)
     row, lane = np.divmod(run.result_links.astype(np.int64), config.drain_lanes)
     column = fields["core"]
-    wanted = column * config.drain_lanes // config.mesh_cols
+    wanted = np.array([config.lane_of(c) for c in range(config.mesh_cols)])[column]
     if (wanted != lane).any():
         raise MeshProgramError(f"sum {int(np.argmax(wanted != lane))} came on a link of other cores")
     core = row * config.mesh_cols + column

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from phantom_compiler.packing import pack, unpack
+from phantom_compiler.program import drain_order
 from phantom_hw.config import PhantomConfig
 from phantom_hw.core.layouts import result_layout
 
@@ -21,20 +22,9 @@ def wrap(values: NDArray[np.int64], bits: int) -> NDArray[np.int64]:
     return (values << unused) >> unused
 
 
-def _chunk_order(config: PhantomConfig, outputs: int, span: int) -> NDArray[np.int64]:
-    """(column, address) of the values of a tile as they are drained: chunk by chunk, in each column by column."""
-    pairs = [
-        (column, address)
-        for start in range(0, outputs, span)
-        for column in range(config.pe_cols)
-        for address in range(start, min(start + span, outputs))
-    ]
-    return np.array(pairs, np.int64).T
-
-
 def drained_values(config: PhantomConfig, sums: NDArray[np.int64], span: int) -> NDArray[np.int64]:
     """The sums ``[tiles, pe_cols, outputs]`` in the order in which a core drains them, ``[tiles, places]``."""
-    column, address = _chunk_order(config, sums.shape[2], span)
+    column, address = drain_order(config, sums.shape[2], span)
     return sums[:, column, address]
 
 
@@ -53,7 +43,7 @@ def encode_results(config: PhantomConfig, sums: NDArray[np.int64], span: int) ->
     uint32[beats, words]
     """
     outputs = sums.shape[2]
-    _, address = _chunk_order(config, outputs, span)
+    _, address = drain_order(config, outputs, span)
     values = drained_values(config, sums, span)
     position = address % span
     last = (position == span - 1) | (address == outputs - 1)
@@ -99,7 +89,7 @@ def decode_results(
     last, nonzero = beats["last"].astype(bool), beats["nonzero"].astype(bool)
     if len(last) and not last[-1]:
         raise ResultError(f"result beat {len(last) - 1}: the stream ends within a chunk")
-    column, address = _chunk_order(config, outputs, span)
+    column, address = drain_order(config, outputs, span)
     starts = np.flatnonzero(address % span == 0)
     chunks = int(last.sum())
     if chunks % len(starts):

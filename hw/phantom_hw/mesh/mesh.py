@@ -23,7 +23,7 @@ class PhantomMesh(wiring.Component):
     each other; chunks of different cores come in any order.
 
     A core works on what the sequence of each of its links says. If all moving and all stationary links order rows and
-    items in the same way, by tile and by round within the tile, no core ever waits for a packet behind one that waits
+    items in the same way, by tile and by time within the tile, no core ever waits for a packet behind one that waits
     for it.
 
     Members

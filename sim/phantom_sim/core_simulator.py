@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import ctypes
-import itertools
-import os
 from collections.abc import Callable
 from ctypes import POINTER, byref, c_uint8, c_uint32, c_void_p
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 from amaranth.lib import data
@@ -32,7 +29,8 @@ from phantom_sim.core_library import (
     load_library,
 )
 from phantom_sim.rtl import cached_core_verilog
-from phantom_sim.verilator import build_library, cache_folder
+from phantom_sim.simulation import Simulation
+from phantom_sim.verilator import build_library
 
 __all__ = ["CoreRun", "CoreSimulator", "SimulationError", "build_core"]
 
@@ -41,7 +39,6 @@ ACTIVITY = {"none": 0, "total": 1, "trace": 2}
 STALL_LIMIT = 50_000
 CHUNK_CYCLES = 20_000
 
-_instances = itertools.count()
 
 
 class SimulationError(RuntimeError):
@@ -91,7 +88,7 @@ def build_core(
     )
 
 
-class CoreSimulator:
+class CoreSimulator(Simulation):
     """One Phantom core at work, cycle for cycle.
 
     Use it as a context manager or call :meth:`close`; with ``coverage`` that is when the counts are written.
@@ -110,40 +107,18 @@ class CoreSimulator:
     def __init__(
         self, config: PhantomConfig, coverage: bool = False, trace: Path | None = None, folder: Path | None = None
     ):
+        super().__init__("core", coverage, folder)
         self.config = config
         self.layouts: dict[str, data.StructLayout] = {
             "layer": layer_layout(config), "moving": moving_layout(config),
             "stationary": stationary_layout(config), "result": result_layout(config),
         }
         library = build_core(config, coverage=coverage, trace=trace is not None, folder=folder)
-        self.coverage_path: Path | None = None
-        if coverage:
-            place = (folder or cache_folder()) / "coverage"
-            place.mkdir(parents=True, exist_ok=True)
-            self.coverage_path = place / f"core-{os.getpid()}-{next(_instances)}.dat"
         self._library = load_library(library)
         self._words = {name: self._library.phantom_words(i) for i, name in enumerate(self.layouts)}
         geometry = Geometry(config.pes, config.threads, self.layouts["result"]["tile_last"].offset)
-        self._core = self._library.phantom_create(byref(geometry), str(trace).encode() if trace else None)
-
-    def close(self) -> None:
-        """End the simulation and write the coverage counts."""
-        if self._core:
-            path = str(self.coverage_path).encode() if self.coverage_path else None
-            self._library.phantom_destroy(self._core, path)
-            self._core = None
-
-    def __enter__(self) -> CoreSimulator:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __del__(self) -> None:
-        if getattr(self, "_core", None):
-            self.close()
+        created = self._library.phantom_create(byref(geometry), str(trace).encode() if trace else None)
+        self._created(created, self._library.phantom_destroy)
 
     def run(
         self,
@@ -203,7 +178,7 @@ class CoreSimulator:
             raise ValueError(f"activity must be one of {', '.join(ACTIVITY)}, not {activity!r}")
         if tiles < 1:
             raise ValueError(f"tiles must be at least 1, not {tiles!r}")
-        if self._core is None:
+        if self._handle is None:
             raise SimulationError("the simulator is closed")
         layer_words = self._payloads("layer", np.atleast_2d(np.asarray(layer)))
         if len(layer_words) != 1:
@@ -236,9 +211,9 @@ class CoreSimulator:
             tiles, max_cycles, stall_limit, -1 if reset_at is None else reset_at, reset, ACTIVITY[activity],
         )
         state = State()
-        self._library.phantom_start(self._core, byref(spec), byref(state))
+        self._library.phantom_start(self._handle, byref(spec), byref(state))
         while state.status == RUNNING:
-            self._library.phantom_advance(self._core, CHUNK_CYCLES, byref(state))
+            self._library.phantom_advance(self._handle, CHUNK_CYCLES, byref(state))
             if progress is not None:
                 progress(state.cycles, state.tiles)
         self._check(spec, state)
@@ -287,7 +262,7 @@ class CoreSimulator:
         occupancy = np.empty((state.cycles, pes), np.uint8) if activity == "trace" else None
         arrays = (words, cycles, totals, occupancy)
         self._library.phantom_fetch(
-            self._core, *(None if array is None else array.ctypes.data_as(c_void_p) for array in arrays)
+            self._handle, *(None if array is None else array.ctypes.data_as(c_void_p) for array in arrays)
         )
         return CoreRun(
             state.cycles, words, cycles, state.tiles, state.moving_sent, state.stationary_sent, totals, occupancy,

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import ctypes
-import itertools
-import os
 from collections.abc import Callable, Sequence
 from ctypes import POINTER, byref, c_char_p, c_int32, c_int64, c_uint8, c_uint32, c_void_p
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +18,8 @@ from phantom_hw.mesh.packets import moving_packet, stationary_packet, sum_packet
 from phantom_sim.core_library import Beats
 from phantom_sim.core_simulator import CHUNK_CYCLES, STALL_LIMIT, SimulationError
 from phantom_sim.rtl import cached_mesh_verilog
-from phantom_sim.verilator import build_library, cache_folder
+from phantom_sim.simulation import Simulation
+from phantom_sim.verilator import build_library
 
 __all__ = ["MeshRun", "MeshSimulator", "build_mesh"]
 
@@ -29,7 +27,6 @@ HARNESS = Path(__file__).parent / "harness"
 RUNNING, DONE, STALLED, TOO_LONG, NOT_IDLE, UNSTABLE = range(6)
 FLAT_CORES = 4
 """Up to so many cores Verilator sees all of the mesh at once, which simulates faster."""
-_instances = itertools.count()
 
 
 class _Geometry(ctypes.Structure):
@@ -102,7 +99,7 @@ def _load(path: Path) -> ctypes.CDLL:
     return library
 
 
-class MeshSimulator:
+class MeshSimulator(Simulation):
     """A mesh at work, cycle for cycle. Use it as a context manager or call :meth:`close`.
 
     Parameters
@@ -115,41 +112,18 @@ class MeshSimulator:
     """
 
     def __init__(self, config: PhantomConfig, coverage: bool = False, folder: Path | None = None):
+        super().__init__("mesh", coverage, folder)
         self.config = config
         self._layouts = {"moving": moving_packet(config), "stationary": stationary_packet(config)}
         sums = sum_packet(config)
         self._library = _load(build_mesh(config, coverage=coverage, folder=folder))
-        self.coverage_path: Path | None = None
-        if coverage:
-            place = (folder or cache_folder()) / "coverage"
-            place.mkdir(parents=True, exist_ok=True)
-            self.coverage_path = place / f"mesh-{os.getpid()}-{next(_instances)}.dat"
         self._sum_words = payload_words(sums)
         geometry = _Geometry(
             config.mesh_rows, config.mesh_cols, config.mesh_rows * config.drain_lanes,
             *(payload_words(layout) for layout in self._layouts.values()), self._sum_words,
             *(layout.size for layout in self._layouts.values()), config.cores * config.pes, config.threads,
             sums["tile_last"].offset)
-        self._mesh = self._library.mesh_create(byref(geometry))
-
-    def close(self) -> None:
-        """End the simulation and write the coverage counts."""
-        if self._mesh:
-            path = str(self.coverage_path).encode() if self.coverage_path else None
-            self._library.mesh_destroy(self._mesh, path)
-            self._mesh = None
-
-    def __enter__(self) -> MeshSimulator:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __del__(self) -> None:
-        if getattr(self, "_mesh", None):
-            self.close()
+        self._created(self._library.mesh_create(byref(geometry)), self._library.mesh_destroy)
 
     def run(
         self, moving: Sequence[NDArray[np.uint32]], stationary: Sequence[NDArray[np.uint32]], tiles: int, *,
@@ -201,16 +175,16 @@ class MeshSimulator:
             keep.append(pattern)
             spec.ready, spec.ready_length = pattern.ctypes.data_as(POINTER(c_uint8)), len(pattern)
         state = _State()
-        self._library.mesh_start(self._mesh, byref(spec), byref(state))
+        self._library.mesh_start(self._handle, byref(spec), byref(state))
         while state.status == RUNNING:
-            self._library.mesh_advance(self._mesh, CHUNK_CYCLES, byref(state))
+            self._library.mesh_advance(self._handle, CHUNK_CYCLES, byref(state))
             if progress is not None:
                 progress(state.cycles, state.tiles)
         self._check(state, tiles, moving, stationary)
         words = np.empty((state.results, self._sum_words), np.uint32)
         cycles, result_links = np.empty(state.results, np.int64), np.empty(state.results, np.uint8)
         activity = np.empty((state.cycles, self.config.cores * self.config.pes), np.uint8) if trace else None
-        self._library.mesh_fetch(self._mesh, *(None if array is None else array.ctypes.data_as(c_void_p)
+        self._library.mesh_fetch(self._handle, *(None if array is None else array.ctypes.data_as(c_void_p)
                                                for array in (words, cycles, result_links, activity)))
         return MeshRun(state.cycles, words, cycles, result_links, state.tiles, state.products, activity)
 
@@ -241,7 +215,7 @@ class MeshSimulator:
         left = [f"{name} link {link} at packet {sent} of {len(packets)}"
                 for kind, (name, links) in enumerate((("moving", moving), ("stationary", stationary)))
                 for link, packets in enumerate(links)
-                if (sent := self._library.mesh_sent(self._mesh, kind, link)) < len(packets)]
+                if (sent := self._library.mesh_sent(self._handle, kind, link)) < len(packets)]
         if state.status == DONE and not left:
             return
         where = f"cycle {state.cycles}, {state.tiles} of {tiles} tiles done"

@@ -15,7 +15,7 @@ from phantom_sim.cosim.batch import Case, save_batch
 from phantom_sim.rtl import cached_core_verilog
 from phantom_sim.verilator import VERILATOR_FLAGS, cache_folder, content_hash, find_verilator, lock
 
-__all__ = ["CORE_PORTS", "CosimError", "PortsOnlyVerilator", "build_cosim", "run_core_bench"]
+__all__ = ["CORE_PORTS", "CosimError", "PortsOnlyVerilator", "build_cosim", "run_bench", "run_core_bench"]
 
 CORE_PORTS = (
     "clk", "rst", "idle", "activity",
@@ -98,6 +98,53 @@ def build_cosim(verilog: str, top: str, ports: Sequence[str], folder: Path | Non
     return target
 
 
+def run_bench(
+    module: str, top: str, built: Path, *, seed: int = 1, work: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> int:
+    """Run a bench on a design.
+
+    Parameters
+    ----------
+    module : str
+        The bench.
+    top : str
+        Top module of the design.
+    built : Path
+        What :func:`build_cosim` returned.
+    seed : int
+        Of the bench's random choices.
+    work : Path, optional
+        Folder to run in, which is removed if all tests pass; by default a new one.
+    environment : mapping, optional
+        More environment variables for the bench.
+
+    Returns
+    -------
+    int
+        The number of tests that ran.
+
+    Raises
+    ------
+    CosimError
+        If a test fails or none ran; quotes the first failure and names the log.
+    """
+    work = work or Path(tempfile.mkdtemp(prefix="cosim-", dir=cache_folder()))
+    log, results = work / "run.log", work / "results.xml"
+    try:
+        PortsOnlyVerilator().test(
+            test_module=module, hdl_toplevel=top, hdl_toplevel_lang="verilog", build_dir=built, test_dir=work,
+            results_xml=str(results), seed=seed, log_file=log, extra_env=dict(environment or {}),
+        )
+    except (SystemExit, Exception) as error:
+        # failed tests end here too, and say more in their results
+        if not results.is_file():
+            raise CosimError(f"the bench of {top} did not run ({error}): see {log}") from None
+    ran = _count(results, log)
+    shutil.rmtree(work)
+    return ran
+
+
 def run_core_bench(
     config: PhantomConfig, cases: Sequence[Case], *, seed: int = 1, folder: Path | None = None,
     environment: Mapping[str, str] | None = None,
@@ -128,26 +175,14 @@ def run_core_bench(
     built = build_cosim(cached_core_verilog(config, folder), "phantom_core", CORE_PORTS, folder)
     work = Path(tempfile.mkdtemp(prefix="cosim-", dir=folder or cache_folder()))
     save_batch(work / "batch.npz", config, cases)
-    log, results = work / "run.log", work / "results.xml"
-    try:
-        PortsOnlyVerilator().test(
-            test_module="phantom_sim.cosim.core_bench", hdl_toplevel="phantom_core", hdl_toplevel_lang="verilog",
-            build_dir=built, test_dir=work, results_xml=str(results), seed=seed, log_file=log,
-            extra_env={"PHANTOM_BATCH": str(work / "batch.npz"), **(environment or {})},
-        )
-    except (SystemExit, Exception) as error:
-        # failed tests end here too, and say more in their results
-        if not results.is_file():
-            raise CosimError(f"the core bench did not run ({error}): see {log}") from None
-    ran = _count(results, log)
-    shutil.rmtree(work)
-    return ran
+    return run_bench("phantom_sim.cosim.core_bench", "phantom_core", built, seed=seed, work=work,
+                     environment={"PHANTOM_BATCH": str(work / "batch.npz"), **(environment or {})})
 
 
 def _count(results: Path, log: Path) -> int:
     """Tests in a results file, if all passed."""
     if not results.is_file():
-        raise CosimError(f"the core bench left no results: see {log}")
+        raise CosimError(f"the bench left no results: see {log}")
     tests = list(ElementTree.parse(results).iter("testcase"))
     for test in tests:
         failure = test.find("failure")
@@ -157,5 +192,5 @@ def _count(results: Path, log: Path) -> int:
             text = failure.get("error_msg") or failure.get("message") or failure.text or "failed"
             raise CosimError(f"{test.get('name')}: {text.strip().splitlines()[0]}: see {log}")
     if not tests:
-        raise CosimError(f"the core bench ran no test: see {log}")
+        raise CosimError(f"the bench ran no test: see {log}")
     return len(tests)

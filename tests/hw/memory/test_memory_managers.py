@@ -1,22 +1,15 @@
 """The AXI4 managers against the memory model of cocotbext-axi, under Verilator."""
 
-import contextlib
 import functools
-import shutil
-import tempfile
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from cocotb_tools.runner import get_results
 from memory_top import CONFIGURATIONS, HALVES, memory_top, port_names
 from phantom_hw.config import ConfigError
 from phantom_hw.emit import component_verilog
 from phantom_hw.memory.axi import FlatPorts
 from phantom_hw.memory.parameters import BusParameters
-from phantom_sim.cosim import build_cosim
-from phantom_sim.cosim.runner import PortsOnlyVerilator
-from phantom_sim.verilator import cache_folder
+from phantom_sim.cosim import build_cosim, runner
 
 TOP = "memory_top"
 TESTS = 6
@@ -31,22 +24,9 @@ def build() -> Path:
 
 def run_bench(name: str, seed: int, scale: int) -> None:
     """Run all tests of the bench on one configuration."""
-    if find_spec("cocotbext") is None:
-        pytest.skip("cocotbext-axi is not installed (pip install cocotbext-axi)")
-    built = build()
-    work = Path(tempfile.mkdtemp(prefix="memory-", dir=cache_folder()))
-    log, results = work / "run.log", work / "results.xml"
-    with contextlib.suppress(SystemExit):  # failed tests end there, and say more in their results
-        PortsOnlyVerilator().test(
-            test_module="memory_bench", hdl_toplevel=TOP, hdl_toplevel_lang="verilog", build_dir=built, test_dir=work,
-            results_xml=str(results), seed=seed, log_file=log,
-            extra_env={"PHANTOM_MEMORY": name, "PHANTOM_SCALE": str(scale)},
-        )
-    assert results.is_file(), f"the bench did not run: {log}"
-    ran, failed = get_results(results)
-    assert not failed, f"{failed} of {ran} tests failed with seed {seed}: {log}"
+    ran = runner.run_bench("memory_bench", TOP, build(), seed=seed,
+                           environment={"PHANTOM_MEMORY": name, "PHANTOM_SCALE": str(scale)})
     assert ran == TESTS
-    shutil.rmtree(work)
 
 
 @pytest.mark.xdist_group("cosim")

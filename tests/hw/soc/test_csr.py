@@ -1,17 +1,11 @@
 """The CSR map, and the control plane behind cocotbext-axi's AXI4-Lite manager under Verilator."""
 
-import contextlib
 import gc
-import shutil
-import tempfile
 from dataclasses import fields, replace
-from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 import pytest
 from amaranth.sim import Simulator
-from cocotb_tools.runner import get_results
 from phantom_hw.config import PhantomConfig
 from phantom_hw.emit import component_verilog
 from phantom_hw.memory.axi import FlatPorts
@@ -20,9 +14,7 @@ from phantom_hw.soc.commands import CommandSet
 from phantom_hw.soc.control import ControlPlane
 from phantom_hw.soc.csr import Access, CsrMap
 from phantom_hw.soc.csr_bank import CsrBank
-from phantom_sim.cosim import build_cosim
-from phantom_sim.cosim.runner import PortsOnlyVerilator
-from phantom_sim.verilator import cache_folder
+from phantom_sim.cosim import build_cosim, runner
 
 TOP = "control_plane"
 TESTS = 5
@@ -30,23 +22,12 @@ TESTS = 5
 
 def run_bench(preset: str, seed: int) -> None:
     """Run all tests of the bench."""
-    if find_spec("cocotbext") is None:
-        pytest.skip("cocotbext-axi is not installed (pip install cocotbext-axi)")
     top = FlatPorts(ControlPlane(CommandSet(PhantomConfig.preset(preset)), 64), {"bus": "s_axil"})
     names = ["clk", "rst", *("__".join(map(str, path)) for path, _, _ in top.signature.flatten(top))]
     built = build_cosim(component_verilog(top, TOP), TOP, names)
-    work = Path(tempfile.mkdtemp(prefix="control-", dir=cache_folder()))
-    log, results = work / "run.log", work / "results.xml"
-    with contextlib.suppress(SystemExit):  # failed tests end there, and say more in their results
-        PortsOnlyVerilator().test(
-            test_module="csr_bench", hdl_toplevel=TOP, hdl_toplevel_lang="verilog", build_dir=built, test_dir=work,
-            results_xml=str(results), seed=seed, log_file=log,
-            extra_env={"PHANTOM_PRESET": preset, "PHANTOM_SEED": str(seed)},
-        )
-    ran, failed = get_results(results)
-    assert not failed, f"{failed} of {ran} tests failed with seed {seed}: {log}"
+    ran = runner.run_bench("csr_bench", TOP, built, seed=seed,
+                           environment={"PHANTOM_PRESET": preset, "PHANTOM_SEED": str(seed)})
     assert ran == TESTS
-    shutil.rmtree(work)
 
 
 @pytest.mark.xdist_group("cosim")

@@ -11,6 +11,7 @@ __all__ = ["ConfigError", "PhantomConfig"]
 
 TDS_MODES = ("in_order", "out_of_order")
 OPERAND_WIDTHS = (4, 8, 16)
+BUS_WIDTHS = (64, 128, 256, 512)
 
 
 class ConfigError(ValueError):
@@ -63,6 +64,18 @@ class PhantomConfig:
         Post-processing lanes of a mesh row, 1..``mesh_cols``; each serves neighbouring cores.
     chunk : int
         N, positions covered by one mask word of the sparse format on the result link, 4..64.
+    bus_width : int
+        Bits of the memory interface's data bus: 64, 128, 256 or 512.
+    address_width : int
+        Bits of its address bus, 32..64.
+    moving_words : int
+        Words of ``moving_link`` values in the moving buffer of a mesh row; a power of two, 16..65536.
+    stationary_words : int
+        Packets in the stationary buffer of a mesh column; a power of two, 16..65536.
+    program_words : int
+        Entries of the row program's memory; a power of two, 16..65536.
+    lane_channels : int
+        Output channels whose parameters a post-processing lane holds; a power of two, 16..4096.
     """
 
     name: str = "custom"
@@ -86,6 +99,12 @@ class PhantomConfig:
     moving_link: int = 8
     drain_lanes: int = 1
     chunk: int = 16
+    bus_width: int = 64
+    address_width: int = 32
+    moving_words: int = 2048
+    stationary_words: int = 1024
+    program_words: int = 1024
+    lane_channels: int = 256
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -116,6 +135,11 @@ class PhantomConfig:
                 f"row_width must be a multiple of moving_link {self.moving_link}, not {self.row_width!r}"
             )
         self._range("chunk", 4, 64)
+        self._choice("bus_width", BUS_WIDTHS)
+        self._range("address_width", 32, 64)
+        for field_name in ("moving_words", "stationary_words", "program_words"):
+            self._range(field_name, 16, 65536, power_of_two=True)
+        self._range("lane_channels", 16, 4096, power_of_two=True)
         if self.act_width + self.weight_width > self.acc_width:
             raise ConfigError(
                 f"acc_width must hold a product: at least act_width + weight_width = "
@@ -181,9 +205,19 @@ class PhantomConfig:
         return min(self.mask_banks, _ceil_pow2(-(-self.moving_link // self.group)))
 
     @property
+    def max_beats(self) -> int:
+        """Most beats of a row: its values and the mask bits of its groups, whichever takes longer."""
+        return max(self.row_width // self.moving_link, -(-self.max_groups // self.mask_groups))
+
+    @property
     def acc_halves(self) -> int:
         """Addresses of a whole accumulator bank, both ping-pong halves."""
         return 2 * self.acc_depth
+
+    @property
+    def moving_positions(self) -> int:
+        """Values that a moving buffer holds."""
+        return self.moving_words * self.moving_link
 
     def lane_of(self, mesh_col: int) -> int:
         """The post-processing lane of its mesh row that serves a core: neighbours share one."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass, fields
 
 from amaranth.utils import exact_log2
 
-from phantom_hw.config import ConfigError
+from phantom_hw.config import ConfigError, PhantomConfig
 
-__all__ = ["DATA_WIDTHS", "BusParameters"]
+__all__ = ["DATA_WIDTHS", "BusParameters", "bus_parameters"]
 
 DATA_WIDTHS = (64, 128, 256, 512)
 PAGE = 4096
@@ -95,3 +95,8 @@ class BusParameters:
     def word_address_width(self) -> int:
         """Bits of the number of a word in memory."""
         return self.address_width - self.byte_bits
+
+
+def bus_parameters(config: PhantomConfig) -> BusParameters:
+    """The parameters of a configuration's AXI4 manager."""
+    return BusParameters(address_width=config.address_width, data_width=config.bus_width)

@@ -113,9 +113,10 @@ def flag(name: str, meaning: str) -> Field:
     return Field(name=name, meaning=meaning, width=1)
 
 
-def address(name: str, meaning: str) -> Field:
+def address(name: str, meaning: str, *, multiple: int = 1) -> Field:
     """A byte address in external memory; its legal range is that of the address bus."""
-    return Field(name=name, meaning=meaning, width=ADDRESS_BITS, unit="byte address", kind="address")
+    return Field(name=name, meaning=meaning, width=ADDRESS_BITS, unit="byte address", kind="address",
+                 multiple=multiple)
 
 
 def choice(name: str, names: Iterable[str], meaning: str, width: int = 8) -> Field:

@@ -9,22 +9,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from phantom_hw.soc.fields import Field, Limit, address, array, choice, flag, mask, number
+from phantom_hw.soc.fields import Field, Limit, address, array, flag, mask, number
 
 __all__ = [
-    "COMMANDS", "COMMAND_WORDS", "END", "FENCE", "ISA_VERSION", "OPCODE_BITS", "OPERATIONS", "UNITS", "VERSION_BITS",
+    "COMMANDS", "COMMAND_WORDS", "END", "FENCE", "ISA_VERSION", "OPCODE_BITS", "PATTERNS", "UNITS", "VERSION_BITS",
     "Command", "Unit",
 ]
 
 ISA_VERSION = 1
 COMMAND_WORDS = 16
 OPCODE_BITS, VERSION_BITS = 8, 8
+PATTERNS = 16
+"""Patterns of positions that the lanes and row streamers hold."""
 END, FENCE = "END", "FENCE"
 """The commands that the decoder itself carries out."""
-
-OPERATIONS = ("add", "max_pool", "average_pool", "upsample", "copy")
-"""Of the vector unit."""
-
 
 @dataclass(frozen=True)
 class Unit:
@@ -59,14 +57,13 @@ class Command:
 
 
 UNITS = (
-    Unit("layer", "sets up the cores"),
-    Unit("parameters", "loads the parameters of the post-processing lanes"),
-    Unit("load_moving", "fills the moving buffers from memory"),
+    Unit("load_program", "fills the row program's memory"),
+    Unit("load_moving", "fills the moving buffers"),
     Unit("stream_moving", "sends rows from the moving buffers into the mesh"),
-    Unit("load_stationary", "fills the stationary buffers from memory"),
-    Unit("stream_stationary", "sends items from the stationary buffers into the mesh"),
-    Unit("results", "writes results to memory"),
-    Unit("vector", "works on tensors in memory without the mesh"),
+    Unit("load_stationary", "fills the stationary buffers"),
+    Unit("stream_stationary", "sends packets from the stationary buffers into the mesh"),
+    Unit("results", "post-processing lanes and what writes their results; busy from a tile's first row to its last "
+         "result"),
 )
 """In the order of their bits in FENCE and in the ``busy`` port."""
 
@@ -74,7 +71,18 @@ UNITS = (
 
 MESH_ROWS = Limit("2**mesh_rows - 1", lambda c: 2**c.mesh_rows - 1)
 MESH_COLUMNS = Limit("2**mesh_cols - 1", lambda c: 2**c.mesh_cols - 1)
-ACC_DEPTH = Limit("acc_depth", lambda c: c.acc_depth)
+LANES = Limit("2**drain_lanes - 1", lambda c: 2**c.drain_lanes - 1)
+LANE_CHANNELS = Limit("lane_channels", lambda c: c.lane_channels)
+PROGRAM = Limit("program_words", lambda c: c.program_words)
+PROGRAM_PLACE = Limit("program_words - 1", lambda c: c.program_words - 1)
+MOVING = Limit("moving_words * moving_link", lambda c: c.moving_positions)
+MOVING_PLACE = Limit("moving_words * moving_link - 1", lambda c: c.moving_positions - 1)
+STATIONARY = Limit("stationary_words", lambda c: c.stationary_words)
+STATIONARY_PLACE = Limit("stationary_words - 1", lambda c: c.stationary_words - 1)
+ROW = Limit("row_width", lambda c: c.row_width)
+ROW_PLACE = Limit("row_width - 1", lambda c: c.row_width - 1)
+CHUNK = Limit("chunk", lambda c: c.chunk)
+THREADS = Limit("threads", lambda c: c.threads)
 CLAMP_LOW = Limit("-2**act_width", lambda c: -2**c.act_width)
 CLAMP_HIGH = Limit("2**act_width - 1", lambda c: 2**c.act_width - 1)
 
@@ -87,15 +95,12 @@ def _columns() -> Field:
     return mask("columns", 8, "Mesh columns that take part, bit c for column c.", high=MESH_COLUMNS)
 
 
-def _clamp() -> tuple[Field, Field]:
-    return (
-        number("lo", 17, "Least result.", low=CLAMP_LOW, high=CLAMP_HIGH, signed=True),
-        number("hi", 17, "Greatest result.", low=CLAMP_LOW, high=CLAMP_HIGH, signed=True),
-    )
-
-
 def _pitch(name: str, meaning: str) -> Field:
     return number(name, 32, meaning, unit="bytes")
+
+
+def _distance(name: str, meaning: str) -> Field:
+    return number(name, 24, meaning, unit="positions", high=MOVING_PLACE)
 
 
 # --- commands ---------------------------------------------------------------------------------------------
@@ -105,85 +110,90 @@ COMMANDS = (
     Command(FENCE, "Waits until the named units are idle; later commands are issued after that.", "", (
         mask("units", 16, "Units to wait for.", names=[unit.name for unit in UNITS]),
     )),
-    Command("LAYER", "Sets up all cores for a layer.", "layer", (
-        number("groups", 9, "Groups of an item, ceil(W / G) for rows of W output positions.", unit="groups", low=1,
-               high=Limit("max_groups", lambda c: c.max_groups)),
-        number("outputs", 13, "Accumulator addresses that a tile uses.", unit="addresses", low=1, high=ACC_DEPTH),
-        number("span", 13, "Accumulator addresses of one burst on a result link.", unit="addresses", low=1,
-               high=ACC_DEPTH),
-        flag("moving_signed", "The moving operand is signed."),
-        flag("stationary_signed", "The stationary operand is signed."),
-        flag("set", "Set of parameters that the results are made with."),
-        array(number("tap_base", 8, "Flat position in the row that tap t reads for output position 0.",
-                     unit="positions", high=Limit("row_width - 1", lambda c: c.row_width - 1)),
-              8, Limit("threads", lambda c: c.threads)),
-    )),
-    Command("PARAMETERS", "Loads bias, multiplier and shift of output channels into a set of the post-processing "
-            "lanes, and sets the clamp of that set.", "parameters", (
-        address("address", "First channel's parameters: bias, multiplier, shift, a 32-bit word each."),
-        number("count", 16, "Channels to load.", unit="channels", low=1),
-        number("first", 16, "Place of the first channel in the set.", unit="channels"),
+    Command("PARAMETERS", "Loads what output channels are made with into post-processing lanes, and sets a clamp. A "
+            "channel takes four 32-bit words: bias; multiplier in bits 0..23 and shift in bits 24..29; address of its "
+            "first slot divided by 8; in bit 0 whether its results are written at all.", "results", (
+        address("address", "First channel's parameters.", multiple=8),
+        number("count", 13, "Channels to load.", unit="channels", low=1, high=LANE_CHANNELS),
+        number("first", 13, "Place of the first channel in the lanes.", unit="channels",
+               high=Limit("lane_channels - 1", lambda c: c.lane_channels - 1)),
         _rows(),
-        flag("set", "Set that is loaded."),
-        *_clamp(),
+        mask("lanes", 8, "Lanes of each mesh row that take part.", high=LANES),
+        flag("clamp", "The clamp that is set, of two."),
+        number("lo", 17, "Its least result.", low=CLAMP_LOW, high=CLAMP_HIGH, signed=True),
+        number("hi", 17, "Its greatest result.", low=CLAMP_LOW, high=CLAMP_HIGH, signed=True),
     )),
-    Command("LOAD_MOVING", "Loads slots of a sparse tensor into moving buffers. Masks and values of a chunk are read "
-            "for each channel.", "load_moving", (
-        address("address", "First slot."),
+    Command("LOAD_PROGRAM", "Loads entries of the row program.", "load_program", (
+        address("address", "First entry.", multiple=8),
+        number("count", 17, "Entries to load.", unit="entries", low=1, high=PROGRAM),
+        number("offset", 17, "Place of the first one.", unit="entries", high=PROGRAM_PLACE),
+    )),
+    Command("LOAD_MOVING", "Loads a part of a sparse tensor into moving buffers: of each channel some lines of slots, "
+            "of each line some slots. The positions of a slot are cut into rows of `width`; with a stride, position x "
+            "of a row comes to place x / stride of the phase x % stride.", "load_moving", (
+        address("address", "First slot.", multiple=8),
+        _pitch("channel_pitch", "From a channel to the next in memory."),
+        _pitch("line_pitch", "From a line of slots to the next in memory."),
+        _pitch("slot_pitch", "From a slot to the next in memory."),
         number("channels", 16, "Channels to load.", unit="channels", low=1),
-        number("chunks", 16, "Chunks of each channel.", unit="chunks", low=1),
-        number("values", 8, "Positions of a chunk.", unit="positions", low=1, high=Limit("chunk", lambda c: c.chunk)),
+        number("lines", 16, "Lines of slots of a channel.", unit="lines", low=1),
+        number("slots", 16, "Slots of a line.", unit="slots", low=1),
+        number("positions", 8, "Positions of a slot.", unit="positions", low=1, high=CHUNK),
+        number("last_positions", 8, "Positions of a line's last slot.", unit="positions", low=1, high=CHUNK),
+        number("width", 8, "Positions of a row of a slot; only slots of one row may follow each other in a line.",
+               unit="positions", low=1, high=CHUNK),
+        number("stride", 8, "Phases of a row.", low=1),
         _rows(),
-        _pitch("masks_pitch", "From the masks of one channel to those of the next."),
-        _pitch("slot_pitch", "From one slot to the next."),
-        number("offset", 20, "Place in the buffer.", unit="words"),
+        number("x", 16, "Place of a line's first position in its row, padding included.", unit="positions"),
+        _distance("offset", "Place of the first row in the buffer."),
+        _distance("channel_step", "From a channel to the next in the buffer."),
+        _distance("row_step", "From a row to the next in the buffer."),
+        _distance("phase_step", "From a phase to the next in the buffer."),
     )),
-    Command("STREAM_MOVING", "Sends rows from moving buffers into the mesh, as a row program in memory says.",
-            "stream_moving", (
-        address("address", "The row program."),
-        number("count", 24, "Entries of the row program.", unit="rows", low=1),
+    Command("FILL_MOVING", "Writes zeros into moving buffers.", "load_moving", (
+        _distance("offset", "Place of the first zero."),
+        number("length", 24, "Zeros in a row.", unit="positions", low=1, high=MOVING),
+        number("count", 16, "Rows of zeros.", low=1),
+        _distance("step", "From a row to the next."),
         _rows(),
-        number("base", 20, "Place in the buffer that the row program counts from.", unit="words"),
     )),
-    Command("LOAD_STATIONARY", "Loads packed items into stationary buffers.", "load_stationary", (
-        address("address", "First item."),
-        number("bytes", 24, "Size.", unit="bytes", low=1),
+    Command("PATTERN", "Sets a pattern: which positions of a tile are there.", "stream_moving", (
+        number("index", 8, "Which pattern.", high=PATTERNS - 1),
+        array(number("bits", 32, "Position i is there if bit i is set."), 2, 2),
+    )),
+    Command("ROWS", "Says how rows are made of the moving buffer. A part of a row is made of planes that follow each "
+            "other.", "stream_moving", (
+        number("planes", 4, "Planes of a part.", low=1, high=THREADS),
+        number("beats", 8, "Beats of a row.", low=1, high=Limit(
+            "max_beats", lambda c: c.max_beats)),
+        array(number("plane_length", 9, "Positions of a plane.", unit="positions", low=1, high=ROW), 8, THREADS),
+        array(number("tap_base", 8, "Flat position in the row that tap t reads for output position 0.",
+                     unit="positions", high=ROW_PLACE), 8, THREADS),
+        array(number("plane_step", 24, "From the part's place in the buffer to the plane's.", unit="positions",
+                     high=MOVING_PLACE), 8, THREADS),
+    )),
+    Command("STREAM_MOVING", "Runs a part of the row program: in each step first the step's own base entries, then "
+            "the row entries.", "stream_moving", (
+        number("bases", 17, "Place of the first step's first base entry.", unit="entries", high=PROGRAM_PLACE),
+        number("base_count", 17, "Base entries of a step.", unit="entries", low=1, high=PROGRAM),
+        number("start", 17, "Place of the first row entry.", unit="entries", high=PROGRAM_PLACE),
+        number("count", 17, "Row entries.", unit="entries", low=1, high=PROGRAM),
+        number("steps", 16, "Steps.", unit="steps", low=1),
+        _rows(),
+    )),
+    Command("LOAD_STATIONARY", "Loads packets into stationary buffers.", "load_stationary", (
+        address("address", "First packet.", multiple=8),
+        number("count", 17, "Packets to load.", unit="packets", low=1, high=STATIONARY),
+        number("offset", 17, "Place of the first one.", unit="packets", high=STATIONARY_PLACE),
         _columns(),
-        number("offset", 20, "Place in the buffer.", unit="words"),
     )),
-    Command("STREAM_STATIONARY", "Sends items from stationary buffers into the mesh, the same ones several times if "
+    Command("STREAM_STATIONARY", "Sends packets from stationary buffers into the mesh, the same ones several times if "
             "they are needed again.", "stream_stationary", (
-        number("offset", 20, "Place in the buffer.", unit="words"),
+        number("offset", 17, "Place of the first packet.", unit="packets", high=STATIONARY_PLACE),
+        number("count", 17, "Packets to send.", unit="packets", low=1, high=STATIONARY),
+        number("repeats", 16, "How often they are sent.", low=1),
         _columns(),
-        number("items", 20, "Items to send.", unit="items", low=1),
-        number("repeats", 12, "How often they are sent.", low=1),
-    )),
-    Command("RESULTS", "Writes the results of a mesh row to memory as slots of a sparse tensor.", "results", (
-        address("address", "First slot."),
-        _pitch("chunk_pitch", "From one chunk to the next."),
-        _pitch("filter_pitch", "From one filter to the next."),
-        _pitch("tile_pitch", "From one tile to the next."),
-        number("chunks", 16, "Chunks of a burst.", unit="chunks", low=1),
-        number("filters", 16, "Filters of a tile.", unit="filters", low=1),
-        number("tiles", 16, "Tiles.", unit="tiles", low=1),
-        number("row", 3, "Mesh row.", high=Limit("mesh_rows - 1", lambda c: c.mesh_rows - 1)),
-    )),
-    Command("VECTOR", "Makes a tensor in memory from one or two others.", "vector", (
-        choice("operation", OPERATIONS, "What is done."),
-        number("channels", 16, "Channels of the result.", unit="channels", low=1),
-        address("a", "First source."),
-        address("b", "Second source; read by add only."),
-        address("destination", "The result."),
-        number("height", 16, "Rows of the result.", unit="rows", low=1),
-        number("width", 16, "Columns of the result.", unit="columns", low=1),
-        number("kernel_h", 8, "Rows of the pooling window, or upsampling factor.", unit="rows", low=1),
-        number("kernel_w", 8, "Columns of the pooling window, or upsampling factor.", unit="columns", low=1),
-        number("stride_h", 8, "Vertical stride of the pooling window.", unit="rows", low=1),
-        number("stride_w", 8, "Horizontal stride of the pooling window.", unit="columns", low=1),
-        number("mult_a", 24, "Multiplier of the first source."),
-        number("shift", 6, "Shift to the right after multiplication.", unit="bits"),
-        number("mult_b", 24, "Multiplier of the second source."),
-        *_clamp(),
+        _rows(),
     )),
 )
 """The opcode is the place in this list, from 1: 0 is illegal, so that zeroed memory is an error."""

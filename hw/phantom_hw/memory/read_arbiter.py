@@ -1,0 +1,102 @@
+"""Several readers at one memory interface."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.fifo import SyncFIFO
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import bits_for
+
+from phantom_hw.memory.align import ByteAligner, dense_layout, word_layout
+from phantom_hw.memory.burst import request_layout
+from phantom_hw.memory.parameters import BusParameters
+
+__all__ = ["ReadArbiter"]
+
+MAX_CLIENTS = 16
+
+
+class ReadArbiter(wiring.Component):
+    """Lets clients read in turn, and gives each the bytes that it asked for from byte 0 of a word on.
+
+    Of the clients that ask in a cycle the one with the lowest number comes first. A request that was taken is not
+    overtaken any more. The data come in the order in which the requests were taken: a client that does not take its
+    data blocks the others. A request that the manager refuses leaves its client waiting, until a reset.
+
+    Parameters
+    ----------
+    parameters : BusParameters
+    clients : int
+        1..16.
+
+    Members
+    -------
+    requests : In, array of streams of request_layout
+        One for each client.
+    data : Out, array of streams of dense_layout
+        One for each client; ``last`` ends a request.
+    manager_request : Out, stream of request_layout
+        To :class:`~.read_manager.ReadManager`.
+    manager_words : In, stream of word_layout
+        From it.
+    idle : Out
+        All requests that were taken are answered.
+
+    Latency: 1 cycle for requests, ``ByteAligner.LATENCY`` for data. Throughput: 1 request and 1 word a cycle. At most
+    ``DEPTH`` requests are under way.
+
+    Raises
+    ------
+    ValueError
+        ``clients`` out of its range.
+    """
+
+    DEPTH = 16
+    LATENCY = ByteAligner.LATENCY
+
+    def __init__(self, parameters: BusParameters, clients: int):
+        if type(clients) is not int or not 1 <= clients <= MAX_CLIENTS:
+            raise ValueError(f"clients must be an integer in 1..{MAX_CLIENTS}, not {clients!r}")
+        self._parameters, self._clients = parameters, clients
+        request = request_layout(parameters)
+        super().__init__({
+            "requests": In(stream.Signature(request)).array(clients),
+            "data": Out(stream.Signature(dense_layout(parameters.data_width))).array(clients),
+            "manager_request": Out(stream.Signature(request)),
+            "manager_words": In(stream.Signature(word_layout(parameters.data_width))),
+            "idle": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        # whose requests are under way, the oldest first
+        m.submodules.owners = owners = SyncFIFO(width=bits_for(self._clients - 1), depth=self.DEPTH)
+        m.submodules.aligner = aligner = ByteAligner(self._parameters.data_width)
+        self._ask(m, owners)
+        wiring.connect(m, wiring.flipped(self.manager_words), aligner.source)
+        m.d.comb += [aligner.start.eq(0), aligner.cancel.eq(0), self.idle.eq(~owners.r_rdy)]
+        word = aligner.sink
+        with m.Switch(owners.r_data):
+            for number, port in enumerate(self.data):
+                m.d.comb += port.payload.eq(word.payload)
+                with m.Case(number):
+                    m.d.comb += [port.valid.eq(word.valid & owners.r_rdy), word.ready.eq(port.ready & owners.r_rdy)]
+        m.d.comb += owners.r_en.eq(word.valid & word.ready & word.payload.last)
+        return m
+
+    def _ask(self, m: Module, owners: SyncFIFO) -> None:
+        """Choose a request into the register that offers it to the manager."""
+        offer, free = self.manager_request, Signal()
+        m.d.comb += free.eq(owners.w_rdy & (~offer.valid | offer.ready))
+        asks = Signal(self._clients)
+        m.d.comb += asks.eq(Cat(port.valid for port in self.requests))
+        owner, chosen = Const(self._clients - 1), self.requests[-1].payload.as_value()
+        for number, port in reversed(list(enumerate(self.requests))):
+            m.d.comb += port.ready.eq(free & ~asks[:number].any() if number else free)
+            owner, chosen = Mux(asks[number], number, owner), Mux(asks[number], port.payload.as_value(), chosen)
+        m.d.comb += [owners.w_en.eq(asks.any() & free), owners.w_data.eq(owner)]
+        with m.If(offer.ready):
+            m.d.sync += offer.valid.eq(0)
+        with m.If(owners.w_en):
+            m.d.sync += [offer.valid.eq(1), offer.payload.eq(chosen)]

@@ -14,6 +14,13 @@ QUIET = 40
 """Cycles that are watched after everything came: nothing more may."""
 
 
+async def _taken(ctx, port) -> None:
+    """Wait until what a port offers is taken."""
+    ready = False
+    while not ready:
+        _, _, ready = await ctx.tick().sample(port.ready)
+
+
 class PortBench:
     """A block whose streams are fed and collected, whatever array they are in.
 
@@ -43,7 +50,7 @@ class PortBench:
                     await ctx.tick()
                 ctx.set(Value.cast(port.payload), payload)
                 ctx.set(port.valid, 1)
-                await ctx.tick().until(port.ready)
+                await _taken(ctx, port)
                 times.append(self.cycle)
                 ctx.set(port.valid, 0)
             self.open_feeds -= 1
@@ -71,6 +78,10 @@ class PortBench:
         self._benches.append(collect)
         return got
 
+    def background(self, bench: Callable) -> None:
+        """Add a testbench that runs as long as the others."""
+        self._benches.append(bench)
+
     def memory(self, request, data, read: Callable[[int, int], bytes], width: int) -> list[tuple[int, int]]:
         """Answer requests {address, length} in order, in words that count from byte 0; the list of the requests."""
         rng, size, asked, words = self.rng.spawn(1)[0], width // 8, [], []
@@ -91,7 +102,7 @@ class PortBench:
                     await ctx.tick()
                 ctx.set(data.payload, words.pop(0))
                 ctx.set(data.valid, 1)
-                await ctx.tick().until(data.ready)
+                await _taken(ctx, data)
                 ctx.set(data.valid, 0)
 
         self.sink(request, take)
@@ -107,8 +118,11 @@ class PortBench:
 
         self._benches.append(watch)
 
-    def run(self, done: Callable, limit: int, then: Callable | None = None) -> None:
-        """Simulate until all is fed and ``done(ctx)`` holds for ``QUIET`` cycles, ``limit`` cycles at most."""
+    def run(self, done: Callable, limit: int, then: Callable | None = None, *, fed: bool = True) -> None:
+        """Simulate until all is fed and ``done(ctx)`` holds for ``QUIET`` cycles, ``limit`` cycles at most.
+
+        Without ``fed``, sources need not be through.
+        """
         async def watch(ctx):
             quiet = 0
             while quiet < QUIET:
@@ -116,7 +130,7 @@ class PortBench:
                 self.cycle += 1
                 if self.cycle >= limit:
                     raise TimeoutError(f"not done after {limit} cycles; {self.open_feeds} sources are not through")
-                quiet = 0 if self.open_feeds or not done(ctx) else quiet + 1
+                quiet = 0 if (fed and self.open_feeds) or not done(ctx) else quiet + 1
             if then is not None:
                 then(ctx)
 

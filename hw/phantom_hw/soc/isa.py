@@ -144,6 +144,7 @@ COMMANDS = (
                unit="positions", low=1, high=CHUNK),
         number("stride", 8, "Phases of a row.", low=1),
         _rows(),
+        flag("signed", "The values are signed: they are widened with their sign where an operand is wider."),
         number("x", 16, "Place of a line's first position in its row, padding included.", unit="positions"),
         _distance("offset", "Place of the first row in the buffer."),
         _distance("channel_step", "From a channel to the next in the buffer."),

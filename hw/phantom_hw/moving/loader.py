@@ -1,0 +1,124 @@
+"""The unit that fills the moving buffers."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from phantom_hw.config import PhantomConfig
+from phantom_hw.memory.align import dense_layout
+from phantom_hw.memory.burst import request_layout
+from phantom_hw.memory.parameters import bus_parameters
+from phantom_hw.memory.slots import SlotError, slot_header_layout
+from phantom_hw.memory.sparse_reader import SparseDecoder
+from phantom_hw.moving.cutter import RowCutter
+from phantom_hw.moving.layouts import write_layout
+from phantom_hw.moving.placement import PlacementOrigin, placement_layout
+from phantom_hw.moving.queue import ShortQueue
+from phantom_hw.moving.scatter import PhaseScatter
+from phantom_hw.moving.slot_requests import SlotRequests, slot_layout
+from phantom_hw.soc.commands import CommandSet
+from phantom_hw.soc.layouts import unit_layout
+
+__all__ = ["MovingLoader"]
+
+UNIT = "load_moving"
+
+
+class MovingLoader(wiring.Component):
+    """Carry out LOAD_MOVING and FILL_MOVING: slots from memory, or zeros, to their places in the moving buffers.
+
+    Slots are requested up to ``SLOTS_AHEAD`` ahead of those that are written, also those of up to ``ShortQueue.PLACES``
+    commands behind the one that is worked on; writes are in the order of the commands. Every position is written,
+    zeros too. Places count modulo the size of the buffer. In a line of several slots a row is the whole line, whatever
+    ``width`` says. A malformed slot gives as many writes as a good one, with values that are not to be trusted.
+
+    Parameters
+    ----------
+    config : PhantomConfig
+
+    Members
+    -------
+    command : In, stream of unit_layout
+    busy : Out
+        From the cycle after a command was taken until its last write was taken and all requested data have come.
+    request : Out, stream of request_layout
+        A request a slot, of the bytes that it has without a zero.
+    data : In, stream of dense_layout
+        The bytes of the requests, in order.
+    write : Out, stream of write_layout
+    error : Out, SlotError
+        The first error of a slot; stays until reset.
+
+    Latency: 1 cycle from a command to its first request; from a slot's first word to its first write that of the
+    decoder and ``PhaseScatter.LATENCY``. Throughput: 1 write a cycle, and 1 dense word a cycle with a stride of 1 and
+    no row that ends within a word. A command takes a cycle more, one with another stride than 1 up to 27 in all.
+    """
+
+    SLOTS_AHEAD = ShortQueue.PLACES
+    LATENCY = SparseDecoder.LATENCY + PhaseScatter.LATENCY
+
+    def __init__(self, config: PhantomConfig):
+        self._config = config
+        commands = CommandSet(config, address_width=config.address_width)
+        unit = next(unit for unit in commands.units if unit.name == UNIT)
+        self._fill = [command.name for command in commands.unit_commands(unit)].index("FILL_MOVING")
+        super().__init__({
+            "command": In(stream.Signature(unit_layout(commands, unit))),
+            "busy": Out(1),
+            "request": Out(stream.Signature(request_layout(bus_parameters(config)))),
+            "data": In(stream.Signature(dense_layout(config.bus_width))),
+            "write": Out(stream.Signature(write_layout(config))),
+            "error": Out(SlotError),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self._config
+        m.submodules.requests = requests = SlotRequests(config)
+        m.submodules.headers = headers = ShortQueue(slot_header_layout(config))
+        m.submodules.slots = slots = ShortQueue(slot_layout(config))
+        m.submodules.placements = placements = ShortQueue(placement_layout(config))
+        m.submodules.origin = origin = PlacementOrigin(config)
+        m.submodules.decoder = decoder = SparseDecoder(config, config.bus_width // 8)
+        m.submodules.cutter = cutter = RowCutter(config)
+        m.submodules.scatter = scatter = PhaseScatter(config)
+        for source, sink in (
+            (requests.request, wiring.flipped(self.request)), (requests.header, headers.source),
+            (requests.slot, slots.source), (headers.sink, decoder.header), (wiring.flipped(self.data), decoder.source),
+            (placements.sink, origin.source), (origin.sink, cutter.origin), (slots.sink, cutter.slot),
+            (decoder.sink, cutter.source), (cutter.piece, scatter.piece), (scatter.write, wiring.flipped(self.write)),
+        ):
+            wiring.connect(m, source, sink)
+        taken = Signal()
+        m.d.comb += [
+            taken.eq(self.command.valid & requests.source.ready & placements.source.ready),
+            self.command.ready.eq(requests.source.ready & placements.source.ready),
+            requests.source.valid.eq(taken), placements.source.valid.eq(taken),
+            scatter.current.eq(cutter.current), self.error.eq(decoder.error),
+            self.busy.eq(requests.busy | placements.sink.valid | origin.busy | cutter.busy | scatter.busy
+                         | ~decoder.idle),
+        ]
+        self._split(m, requests.source.payload, placements.source.payload)
+        return m
+
+    def _split(self, m: Module, walk, placement) -> None:
+        """What a command says of the slots, and of their places."""
+        load, zeros = (getattr(self.command.payload.operands, name) for name in ("load_moving", "fill_moving"))
+        fill = Signal()
+        m.d.comb += fill.eq(self.command.payload.command == self._fill)
+        # fields of the same name mean the same
+        for name in ("address", "channel_pitch", "line_pitch", "slot_pitch", "positions", "last_positions"):
+            m.d.comb += walk[name].eq(load[name])
+        for name in ("signed", "channel_step", "phase_step"):
+            m.d.comb += placement[name].eq(load[name])
+        m.d.comb += [
+            walk.fill.eq(fill), walk.slots.eq(Mux(fill, 1, load.slots)), walk.channels.eq(Mux(fill, 1, load.channels)),
+            walk.lines.eq(Mux(fill, zeros.count, load.lines)),
+            placement.fill.eq(fill), placement.whole.eq(~fill & (load.slots != 1)),
+            placement.rows.eq(Mux(fill, zeros.rows, load.rows)), placement.stride.eq(Mux(fill, 1, load.stride)),
+            placement.width.eq(Mux(fill, zeros.length, load.width)),
+            placement.row_step.eq(Mux(fill, zeros.step, load.row_step)), placement.x.eq(Mux(fill, 0, load.x)),
+            placement.offset.eq(Mux(fill, zeros.offset, load.offset)),
+        ]

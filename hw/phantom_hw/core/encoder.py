@@ -33,6 +33,9 @@ class OutputEncoder(wiring.Component):
     -------
     valid, last : In, 1; value : In
         The next position's value; ``last`` ends the chunk.
+    there : In, 1
+        Without it there is no such position: the value does not count and has no bit of the mask, but ``last`` holds.
+        High if it is left open.
     tile_last : In, 1
         And every other field of the layout that the encoder does not make.
     result : Out, stream of the layout
@@ -52,6 +55,7 @@ class OutputEncoder(wiring.Component):
         super().__init__({
             "valid": In(1),
             "last": In(1),
+            "there": In(1, init=1),
             **{name: In(layout.members[name]) for name in self._others},
             "value": In(layout.members["value"]),
             "result": Out(stream.Signature(layout)),
@@ -65,12 +69,12 @@ class OutputEncoder(wiring.Component):
         mask, whole = Signal(config.chunk), Signal(config.chunk)
         index = Signal(ceil_log2(config.chunk))
         m.d.comb += [
-            nonzero.eq(self.value != 0),
+            nonzero.eq(self.there & (self.value != 0)),
             keep.eq(self.valid & (nonzero | self.last)),
             whole.eq(mask | (nonzero << index)),
         ]
         with m.If(self.valid):
-            m.d.sync += [mask.eq(Mux(self.last, 0, whole)), index.eq(Mux(self.last, 0, index + 1))]
+            m.d.sync += [mask.eq(Mux(self.last, 0, whole)), index.eq(Mux(self.last, 0, index + self.there))]
 
         m.submodules.queue = queue = ResultQueue(self._layout)
         wiring.connect(m, queue.result, wiring.flipped(self.result))

@@ -7,7 +7,7 @@ from amaranth.lib import data
 from amaranth.utils import bits_for, ceil_log2
 
 from phantom_hw.config import PhantomConfig
-from phantom_hw.mesh.requantizer import BIAS_BITS, MULT_BITS, SHIFT_BITS
+from phantom_hw.results.requantizer import BIAS_BITS, MULT_BITS, SHIFT_BITS
 from phantom_hw.soc.isa import PATTERNS
 
 __all__ = [

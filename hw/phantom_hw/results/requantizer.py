@@ -12,13 +12,16 @@ __all__ = ["BIAS_BITS", "MULT_BITS", "SHIFT_BITS", "Requantizer"]
 
 BIAS_BITS, MULT_BITS, SHIFT_BITS = 32, 24, 6
 """Widths of the parameters: int32, the mantissa of a float32 scale, 0..63."""
+PIECE_BITS = 17
+"""Bits of a piece of the sum, without the sign."""
 
 
 class Requantizer(wiring.Component):
     """``clamp(rne((value + bias) * mult * 2^-shift), lo, hi)``, rounding half to even on the exact product.
 
-    The product is never rounded before: what a shift drops lives on as a guard bit and a sticky bit. The shift is done
-    in two steps, eights and ones; between them all that cannot be inside the clamp is saturated.
+    The product is made of partial products of 17 by 12 bits, which fit the multiplier blocks of FPGAs, with a register
+    behind each step of their sum. It is never rounded: what a shift drops lives on as a guard bit and a sticky bit. The
+    shift is done in two steps, eights and ones; between them all that cannot be inside the clamp is saturated.
 
     Parameters
     ----------
@@ -32,14 +35,14 @@ class Requantizer(wiring.Component):
     value : In, signed acc_width bits; bias : In, signed; mult, shift : In
         A sum and the parameters of its channel.
     lo, hi : In, signed act_width + 1 bits
-        The legal range of the result; constant during a layer.
+        The legal range of the result; looked at ``LATENCY - 1`` cycles after the value.
     result : Out, signed act_width + 1 bits
         After ``LATENCY`` cycles with ``advance``.
 
     Throughput: 1 value a cycle.
     """
 
-    LATENCY = 6
+    LATENCY = 7
     STEP = 1 << SHIFT_BITS // 2
     """Shifts of the first step are multiples of it."""
 
@@ -68,9 +71,15 @@ class Requantizer(wiring.Component):
 
         total = stage(self.value + self.bias, "total")
         mult, shift = stage(self.mult, "mult1"), stage(self.shift, "shift1")
-        # two registers behind the multiplication, which synthesis may move into the multiplier blocks
-        product = stage(stage(total * mult, "product1"), "product2")
-        shift = stage(stage(shift, "shift2"), "shift3")
+        rows = []
+        for i in range(-(-(len(total) - 1) // PIECE_BITS)):  # the last piece has the sign: a bit more
+            low, high = i * PIECE_BITS, (i + 1) * PIECE_BITS
+            piece = total[low:high] if high < len(total) - 1 else total[low:].as_signed()
+            lower, upper = (stage(piece * half, f"partial_{i}_{j}") for j, half in enumerate((mult[:12], mult[12:])))
+            rows.append(stage(lower + (upper << 12), f"row_{i}") << low)
+        product = stage(sum(rows[1:], rows[0])[:len(total) + MULT_BITS].as_signed(), "product")
+        for cycle in range(2, 5):
+            shift = stage(shift, f"shift{cycle}")
 
         # eights: what is left (with a guard bit below), saturated to what the ones can still bring into the range
         width = self._config.act_width + 1 + self.STEP

@@ -5,7 +5,7 @@ import pytest
 from amaranth.sim import Simulator
 from phantom_golden.requantize import requantize
 from phantom_hw.config import PhantomConfig
-from phantom_hw.mesh.requantizer import BIAS_BITS, MULT_BITS, SHIFT_BITS, Requantizer
+from phantom_hw.results.requantizer import BIAS_BITS, MULT_BITS, SHIFT_BITS, Requantizer
 
 COUNT = 1500
 

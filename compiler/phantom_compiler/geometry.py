@@ -56,7 +56,7 @@ class RowGeometry:
         return self.taps * self.dilation
 
     @cached_property
-    def _planes(self) -> list[tuple[int, int, int, list[int]]]:
+    def planes(self) -> list[tuple[int, int, int, list[int]]]:
         """Phase, first index, spread and taps of each plane of a segment."""
         offsets = [divmod(tap * self.dilation, self.stride) for tap in range(self.taps)]
         if not self.merged:
@@ -71,7 +71,7 @@ class RowGeometry:
     @cached_property
     def pitch(self) -> int:
         """Positions from one stretch to the next."""
-        return self.width + max(spread for _, _, spread, _ in self._planes)
+        return self.width + max(spread for _, _, spread, _ in self.planes)
 
     @property
     def positions(self) -> int:
@@ -82,7 +82,7 @@ class RowGeometry:
     def _starts(self) -> list[int]:
         """Where each plane of a segment starts; last the length of all."""
         starts = [0]
-        for _, _, spread, _ in self._planes:
+        for _, _, spread, _ in self.planes:
             starts.append(starts[-1] + self.positions + spread)
         return starts
 
@@ -94,7 +94,7 @@ class RowGeometry:
     def tap_base(self, threads: int) -> IntArray:
         """The flat position that each tap reads for output position 0; 0 for taps that the layer has not."""
         base = np.zeros(threads, np.int64)
-        for start, (_, first, _, taps) in zip(self._starts, self._planes, strict=False):
+        for start, (_, first, _, taps) in zip(self._starts, self.planes, strict=False):
             for tap in taps:
                 for part in range(self.parts):
                     index = tap * self.dilation // self.stride - first
@@ -105,7 +105,7 @@ class RowGeometry:
         """For each flat position: its part, its stretch (-1 where no tap reads) and its input offset."""
         part, stretch, offset = [], [], []
         for p in range(self.parts):
-            for phase, first, spread, _ in self._planes:
+            for phase, first, spread, _ in self.planes:
                 where = np.arange(self.positions + spread)
                 line, place = np.divmod(where, self.pitch)
                 part.append(np.full(len(where), p))

@@ -228,11 +228,17 @@ def find_tiling(problem: Problem, config: PhantomConfig, array: Array | None = N
     return min(tilings(problem, config, array), key=lambda tiling: tiling.cycles)
 
 
-def tilings(problem: Problem, config: PhantomConfig, array: Array | None = None) -> Iterator[Tiling]:
-    """All tilings that the search looks at, with their estimates."""
+def tilings(
+    problem: Problem, config: PhantomConfig, array: Array | None = None, density: float | None = None
+) -> Iterator[Tiling]:
+    """All tilings that the search looks at, with their estimates.
+
+    ``density`` is the share of nonzeros in the moving operand, by default that of the problem's.
+    """
     array = array or Array.core(config)
     nonzero = problem.stationary != 0
-    density = float(np.count_nonzero(problem.moving)) / problem.moving.size
+    if density is None:
+        density = float(np.count_nonzero(problem.moving)) / problem.moving.size
     for taps, parts in _arrangements(problem, config.threads):
         masks = None
         for geometry in _stretches(problem, taps, parts, config, array):

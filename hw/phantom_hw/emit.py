@@ -13,8 +13,8 @@ from phantom_hw.config import PhantomConfig
 from phantom_hw.verilog import tidy
 
 __all__ = [
-    "component_rtlil", "component_verilog", "core_rtlil", "core_verilog", "instantiate", "mesh_verilog", "pe_rtlil",
-    "pe_verilog",
+    "accelerator_verilog", "component_rtlil", "component_verilog", "core_rtlil", "core_verilog", "instantiate",
+    "mesh_verilog", "pe_rtlil", "pe_verilog",
 ]
 
 PE_MODULE = "phantom_pe"
@@ -22,14 +22,19 @@ CORE_MODULE = "phantom_core"
 MESH_CORE_MODULE = "phantom_mesh_core"
 TILE_MODULE = "phantom_tile"
 MESH_MODULE = "phantom_mesh"
+STREAMER_MODULE = "phantom_row_streamer"
+ACCELERATOR_MODULE = "phantom_accelerator"
 
 
-def instantiate(m: Module, name: str, module: str, signature: wiring.Signature) -> wiring.PureInterface:
+def instantiate(
+    m: Module, name: str, module: str, signature: wiring.Signature, reset: Value | None = None
+) -> wiring.PureInterface:
     """Instantiate the module ``module``, which is emitted elsewhere, once, and has the ports of ``signature``.
 
-    Returns the ports as an interface: drive the inputs, read the outputs. Clock and reset are connected.
+    Returns the ports as an interface: drive the inputs, read the outputs. The clock is connected, and the reset unless
+    another one is given.
     """
-    ports = {"i_clk": ClockSignal(), "i_rst": ResetSignal()}
+    ports = {"i_clk": ClockSignal(), "i_rst": ResetSignal() if reset is None else reset}
     interface = signature.create(path=(name,))
     for path, member, signal in signature.flatten(interface):
         ports[("i_" if member.flow is wiring.In else "o_") + "__".join(map(str, path))] = Value.cast(signal)
@@ -84,3 +89,12 @@ def mesh_verilog(config: PhantomConfig) -> str:
     return "\n".join((
         pe_verilog(config), component_verilog(PhantomCore(config, encode=False), MESH_CORE_MODULE),
         component_verilog(MeshTile(config), TILE_MODULE), component_verilog(PhantomMesh(config), MESH_MODULE)))
+
+
+def accelerator_verilog(config: PhantomConfig) -> str:
+    """Verilog of the whole accelerator, top module ``phantom_accelerator``; what is repeated is in it once."""
+    from phantom_hw.moving.streamer import RowStreamer
+    from phantom_hw.soc.accelerator import accelerator_ports
+    return "\n".join((
+        mesh_verilog(config), component_verilog(RowStreamer(config), STREAMER_MODULE),
+        component_verilog(accelerator_ports(config), ACCELERATOR_MODULE)))

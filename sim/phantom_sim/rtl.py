@@ -12,12 +12,20 @@ from pathlib import Path
 
 import phantom_hw
 from phantom_hw.config import PhantomConfig
-from phantom_hw.emit import component_verilog, core_verilog, mesh_verilog
+from phantom_hw.emit import accelerator_verilog, component_verilog, core_verilog, mesh_verilog
 
 from phantom_sim.mesh_ports import MeshPorts
 from phantom_sim.verilator import cache_folder
 
-__all__ = ["cached_core_verilog", "cached_mesh_verilog"]
+__all__ = ["cached_accelerator_verilog", "cached_core_verilog", "cached_mesh_verilog"]
+
+AROUND_THE_MESH = ("name", "bus_width", "address_width", "moving_words", "stationary_words", "program_words",
+                   "lane_channels")
+"""Fields of the configuration that neither a core nor the mesh depends on."""
+
+
+AROUND = ("bus_width", "address_width", "moving_words", "stationary_words", "program_words", "lane_channels")
+"""Fields that only what is around the mesh depends on."""
 
 
 @lru_cache(maxsize=1)
@@ -46,13 +54,18 @@ def _cached(kind: str, values: dict, make: Callable[[], str], folder: Path | Non
 
 def cached_core_verilog(config: PhantomConfig, folder: Path | None = None) -> str:
     """:func:`phantom_hw.emit.core_verilog` of a configuration."""
-    of_mesh = ("name", "mesh_rows", "mesh_cols", "drain_lanes")
-    values = {key: value for key, value in config.to_dict().items() if key not in of_mesh}
+    around = (*AROUND_THE_MESH, "mesh_rows", "mesh_cols", "drain_lanes")
+    values = {key: value for key, value in config.to_dict().items() if key not in around}
     return _cached("core", values, lambda: core_verilog(config), folder)
 
 
 def cached_mesh_verilog(config: PhantomConfig, folder: Path | None = None) -> str:
     """:func:`phantom_hw.emit.mesh_verilog` of a configuration, within :class:`~.mesh_ports.MeshPorts`."""
-    values = {key: value for key, value in config.to_dict().items() if key != "name"}
+    values = {key: value for key, value in config.to_dict().items() if key not in AROUND_THE_MESH}
     return _cached("mesh", values, lambda: mesh_verilog(config) + "\n" + component_verilog(
         MeshPorts(config), "mesh_ports"), folder)
+
+
+def cached_accelerator_verilog(config: PhantomConfig, folder: Path | None = None) -> str:
+    """:func:`phantom_hw.emit.accelerator_verilog` of a configuration."""
+    return _cached("accelerator", config.to_dict(), lambda: accelerator_verilog(config), folder)

@@ -1,0 +1,89 @@
+"""Where a layer's input lies in a moving buffer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phantom_compiler.accelerator.source import LayerInput
+from phantom_compiler.geometry import RowGeometry
+
+__all__ = ["BufferLayout"]
+
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class BufferLayout:
+    """Places of the rows of one band of the input, from the band's own beginning.
+
+    Columns are de-interleaved by the horizontal stride, and rows by the vertical one if a row of the core has several
+    stretches, so that what one tap reads for neighbouring output positions lies side by side.
+
+    Parameters
+    ----------
+    source : LayerInput
+    geometry : RowGeometry
+    rows : int
+        Rows of the padded input that the band has.
+    """
+
+    source: LayerInput
+    geometry: RowGeometry
+    rows: int
+
+    @property
+    def row_phases(self) -> int:
+        """Phases that the rows are de-interleaved to."""
+        return self.source.stride[0] if self.geometry.height > 1 else 1
+
+    @property
+    def columns(self) -> int:
+        """Places of one phase of a row, all columns that are loaded or read included."""
+        return -(-self.source.columns // self.source.stride[1])
+
+    @property
+    def row_step(self) -> int:
+        """Places from a row to the next one of its phase."""
+        return self.geometry.pitch if self.geometry.height > 1 else self.columns
+
+    @property
+    def phase_step(self) -> int:
+        """Places from a phase of the columns to the next."""
+        return -(-self.rows // self.row_phases) * self.row_step
+
+    @property
+    def row_phase_step(self) -> int:
+        """Places from a phase of the rows to the next."""
+        return self.source.stride[1] * self.phase_step
+
+    @property
+    def channel_step(self) -> int:
+        """Places from a channel to the next."""
+        return self.row_phases * self.row_phase_step
+
+    def place(self, row: IntArray | int, column: IntArray | int) -> IntArray:
+        """Place of a row and a column, both counted from the first ones that the band has."""
+        phases, stride, row, column = self.row_phases, self.source.stride[1], np.asarray(row), np.asarray(column)
+        return np.asarray((row % phases) * self.row_phase_step + (row // phases) * self.row_step
+                          + (column % stride) * self.phase_step + column // stride)
+
+    def parts(self, channels: int) -> IntArray:
+        """Place of each part of each row of a group, from the block's own; -1 for parts that the last row has not."""
+        geometry = self.geometry
+        channel, line, segment = (axis.ravel() for axis in np.meshgrid(
+            np.arange(channels), np.arange(self.source.kernel[0]), np.arange(geometry.segments), indexing="ij"))
+        place = channel * self.channel_step + self.place(line * self.source.dilation[0],
+                                                         segment * geometry.segment_shift)
+        rows = -(-len(place) // geometry.parts)
+        padded = np.full(rows * geometry.parts, -1)
+        padded[:len(place)] = place
+        return padded.reshape(rows, geometry.parts)
+
+    def planes(self) -> tuple[list[int], list[int]]:
+        """Distance of each plane of a part from the part's place, and its positions."""
+        planes = self.geometry.planes
+        return ([phase * self.phase_step + first for phase, first, _, _ in planes],
+                [self.geometry.positions + spread for _, _, spread, _ in planes])

@@ -1,0 +1,91 @@
+"""A job: what the accelerator finds in memory, what it is told, and where its results are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from phantom_hw.config import PhantomConfig
+
+from phantom_compiler.accelerator.commands import CommandStream
+from phantom_compiler.accelerator.image import MemoryImage
+from phantom_compiler.accelerator.lower import QuantizedLayer, lower_layer
+from phantom_compiler.accelerator.source import as_images, layer_input
+from phantom_compiler.accelerator.tensor import TensorFormat
+
+__all__ = ["Job", "layer_job"]
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A job and its memory.
+
+    Parameters
+    ----------
+    config : PhantomConfig
+    image : MemoryImage
+        Constant data, and room for tensors.
+    commands : int
+        Address of the command stream.
+    count : int
+        Its commands.
+    input : TensorFormat
+    outputs : sequence of TensorFormat
+        Of each layer.
+    """
+
+    config: PhantomConfig
+    image: MemoryImage
+    commands: int
+    count: int
+    input: TensorFormat
+    outputs: Sequence[TensorFormat]
+
+    def fill(self, memory: NDArray[np.uint8], activations: NDArray[Any]) -> None:
+        """Put the constant data and the activations (images, channels, rows, columns) into memory."""
+        for address, data in self.image.segments:
+            memory[address:address + len(data)] = data
+        memory[self.input.address:self.input.address + self.input.bytes] = self.input.encode(activations)
+
+    def result(self, memory: NDArray[np.uint8], layer: int = -1) -> NDArray[np.int64]:
+        """The output of a layer, (images, channels, rows, columns)."""
+        form = self.outputs[layer]
+        return form.decode(memory[form.address:form.address + form.bytes])
+
+
+def layer_job(
+    layer: QuantizedLayer, activations: NDArray[Any], config: PhantomConfig, *, base: int = 0,
+    form: TensorFormat | None = None,
+) -> Job:
+    """A job of one layer.
+
+    Parameters
+    ----------
+    layer : QuantizedLayer
+    activations : integer array
+        As the reference operator takes them; only the shape and the share of nonzeros count.
+    config : PhantomConfig
+    base : int
+        First address of the job's memory.
+    form : TensorFormat, optional
+        Of the input; by default the natural one.
+
+    Raises
+    ------
+    LayerError
+        See `lower_layer`.
+    """
+    image, stream = MemoryImage(base), CommandStream(config)
+    source = layer_input(layer.layer, activations.shape)
+    form = form or TensorFormat.natural(config, source.shape, layer.layer.act_signed)
+    form = form.at(image.reserve(form.bytes))
+    assert as_images(layer.layer, activations).shape == source.shape
+    density = float(np.count_nonzero(activations)) / activations.size
+    output = lower_layer(layer, form, activations.shape, config, image, stream, out_signed=layer.lo < 0,
+                         density=density)
+    commands = stream.to_bytes()
+    address = image.add(commands)
+    return Job(config, image, address, len(stream.instructions) + 1, form, [output])

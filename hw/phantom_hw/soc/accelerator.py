@@ -1,0 +1,207 @@
+"""The accelerator: control plane, memory system, mesh and lanes between an AXI4-Lite and an AXI4 port."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Mux, ResetInserter, ResetSignal, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from phantom_hw import emit
+from phantom_hw.config import PhantomConfig
+from phantom_hw.core.logic import any_of
+from phantom_hw.memory.axi import READ, WRITE, AXI4LiteSignature, AXI4Signature, FlatPorts
+from phantom_hw.memory.control import ErrorKind
+from phantom_hw.memory.parameters import bus_parameters
+from phantom_hw.memory.read_arbiter import ReadArbiter
+from phantom_hw.memory.read_manager import ReadManager
+from phantom_hw.memory.slots import SlotError
+from phantom_hw.memory.write_manager import WriteManager
+from phantom_hw.mesh.mesh import PhantomMesh
+from phantom_hw.moving.loader import MovingLoader
+from phantom_hw.moving.sequencer import MovingSequencer
+from phantom_hw.moving.streamer import RowStreamer
+from phantom_hw.results.unit import ResultUnit
+from phantom_hw.soc.commands import CommandSet
+from phantom_hw.soc.control import ControlPlane
+from phantom_hw.soc.popcount import PopCount
+from phantom_hw.soc.status import Status
+from phantom_hw.stationary.unit import StationaryUnit
+
+__all__ = ["BUSES", "PhantomAccelerator", "accelerator_ports"]
+
+CSR_ADDRESS_BITS = 12
+COMMANDS, PARAMETERS, PROGRAM, STATIONARY, MOVING = range(5)
+"""Who reads memory, in the order of priority."""
+READ_STATUS = {ErrorKind.REQUEST: Status.BAD_ADDRESS, ErrorKind.SLVERR: Status.READ_SLAVE_ERROR,
+               ErrorKind.DECERR: Status.READ_DECODE_ERROR}
+WRITE_STATUS = {ErrorKind.REQUEST: Status.BAD_ADDRESS, ErrorKind.SLVERR: Status.WRITE_SLAVE_ERROR,
+                ErrorKind.DECERR: Status.WRITE_DECODE_ERROR}
+BUSES = {"csr": "s_axi", "read": "m_axi", "write": "m_axi"}
+"""The ports that are buses, and how their standard names begin."""
+
+
+class PhantomAccelerator(wiring.Component):
+    """Everything: a host writes a command stream's address to the CSRs, and layers are computed in memory.
+
+    When a job is stopped, all units are reset but for the halves of the AXI manager, which end what is under way on
+    the bus; then the control plane reports.
+
+    Parameters
+    ----------
+    config : PhantomConfig
+
+    Members
+    -------
+    csr : In, AXI4LiteSignature
+    read : Out, AXI4Signature with AR and R
+    write : Out, AXI4Signature with AW, W and B
+    irq : Out
+    """
+
+    def __init__(self, config: PhantomConfig):
+        self._config, self._bus = config, bus_parameters(config)
+        p = self._bus
+        super().__init__({
+            "csr": In(AXI4LiteSignature(CSR_ADDRESS_BITS)),
+            "read": Out(AXI4Signature(p.address_width, p.data_width, p.id_width, READ)),
+            "write": Out(AXI4Signature(p.address_width, p.data_width, p.id_width, WRITE)),
+            "irq": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        config, bus = self._config, self._bus
+        commands = CommandSet(config, address_width=config.address_width)
+        m.submodules.control = control = ControlPlane(commands, config.bus_width)
+        halt, stopped = control.halt, ResetInserter(control.halt)
+        m.submodules.reader = reader = ReadManager(bus)
+        m.submodules.writer = writer = WriteManager(bus)
+        m.submodules.arbiter = arbiter = stopped(ReadArbiter(bus, 5))
+        m.submodules.sequencer = sequencer = stopped(MovingSequencer(config))
+        m.submodules.loader = loader = stopped(MovingLoader(config))
+        m.submodules.stationary = stationary = stopped(StationaryUnit(config))
+        m.submodules.results = results = stopped(ResultUnit(config))
+        reset = ResetSignal() | halt
+        streamers = [emit.instantiate(m, f"streamer_{r}", emit.STREAMER_MODULE, RowStreamer.ports(config), reset)
+                     for r in range(config.mesh_rows)]
+        mesh = emit.instantiate(m, "mesh", emit.MESH_MODULE, PhantomMesh.ports(config), reset)
+
+        wiring.connect(m, wiring.flipped(self.csr), control.bus)
+        wiring.connect(m, reader.bus, wiring.flipped(self.read))
+        wiring.connect(m, writer.bus, wiring.flipped(self.write))
+        m.d.comb += self.irq.eq(control.irq)
+        self._reads(m, control, reader, arbiter, {
+            PARAMETERS: results, PROGRAM: sequencer, STATIONARY: stationary, MOVING: loader})
+        self._operands(m, sequencer, loader, stationary, streamers, mesh, results)
+        _join(m, results.write_request, writer.requests)
+        _join(m, results.write_data, writer.data)
+        units = {
+            "load_program": (sequencer.load_command, sequencer.load_busy),
+            "load_moving": (loader.command, loader.busy),
+            "stream_moving": (sequencer.stream_command, sequencer.stream_busy),
+            "load_stationary": (stationary.load_command, stationary.load_busy),
+            "stream_stationary": (stationary.stream_command, stationary.stream_busy),
+            "results": (results.command, results.busy | ~writer.idle | ~mesh.idle),
+        }
+        quiet = reader.idle & writer.idle
+        for unit, (command, _) in units.items():
+            offer = getattr(control, unit)
+            m.d.comb += [command.valid.eq(offer.valid), Value.cast(command.payload).eq(Value.cast(offer.payload)),
+                         offer.ready.eq(command.ready | halt)]
+        m.d.comb += [
+            control.busy.eq(Mux(halt, (~quiet).replicate(len(units)), Cat(busy for _, busy in units.values()))),
+            reader.cancel.eq(halt), writer.cancel.eq(halt),
+            reader.clear.eq(halt & quiet), writer.clear.eq(halt & quiet),
+        ]
+        self._errors(m, control, reader, writer, loader)
+        self._counters(m, control, mesh, [*mesh.moving, *mesh.stationary, *mesh.sums])
+        return m
+
+    def _reads(self, m: Module, control, reader, arbiter, clients) -> None:
+        """Let commands and units read memory.
+
+        The command fetch gets as many words as it asked for also when a job is stopped and nothing is read any more.
+        """
+        request, words = control.request, self._commands_words()
+        owed = Signal(range(64 * words))
+        accepted, delivered = Signal(), Signal()
+        m.d.comb += [
+            accepted.eq(request.valid & request.ready), delivered.eq(control.data.valid & control.data.ready),
+            arbiter.requests[COMMANDS].valid.eq(request.valid & ~control.halt),
+            arbiter.requests[COMMANDS].payload.address.eq(request.payload.address),
+            arbiter.requests[COMMANDS].payload.length.eq(request.payload.bytes),
+            request.ready.eq(arbiter.requests[COMMANDS].ready | control.halt),
+            control.data.payload.eq(arbiter.data[COMMANDS].payload.data),
+            control.data.valid.eq(Mux(control.halt, owed != 0, arbiter.data[COMMANDS].valid)),
+            arbiter.data[COMMANDS].ready.eq(control.data.ready),
+        ]
+        m.d.sync += owed.eq(owed + Mux(accepted, words, 0) - delivered)
+        for number, client in clients.items():
+            _join(m, client.request, arbiter.requests[number])
+            _join(m, arbiter.data[number], client.data)
+        _join(m, arbiter.manager_request, reader.requests)
+        _join(m, reader.words, arbiter.manager_words)
+
+    def _commands_words(self) -> int:
+        """Words of the bus in a command."""
+        return CommandSet(self._config).command_bytes // self._bus.word_bytes
+
+    def _operands(self, m: Module, sequencer, loader, stationary, streamers, mesh, results) -> None:
+        """The ways of both operands into the mesh and of the sums out of it."""
+        write = loader.write
+        m.d.comb += [
+            write.ready.eq(1), sequencer.streamers_idle.eq(Cat(streamer.idle for streamer in streamers)),
+            sequencer.patterns.ready.eq(1),
+            results.patterns.valid.eq(sequencer.patterns.valid),
+            results.patterns.payload.eq(sequencer.patterns.payload),
+        ]
+        for r, streamer in enumerate(streamers):
+            m.d.comb += [
+                streamer.write.valid.eq(write.valid & write.payload.rows[r]),
+                streamer.write.payload.eq(write.payload),
+                streamer.settings.eq(sequencer.settings),
+                streamer.patterns.valid.eq(sequencer.patterns.valid),
+                streamer.patterns.payload.eq(sequencer.patterns.payload),
+            ]
+            _join(m, sequencer.descriptors[r], streamer.descriptors)
+            _join(m, streamer.moving, mesh.moving[r])
+        for one, other in ((stationary.stationary, mesh.stationary), (mesh.sums, results.sums),
+                           (sequencer.tiles, results.tiles)):
+            for source, sink in zip(one, other, strict=True):
+                _join(m, source, sink)
+
+    def _errors(self, m: Module, control, reader, writer, loader) -> None:
+        """What went wrong outside the control plane, and where; after a register."""
+        code, address = Signal.like(control.error), Signal.like(control.error_address)
+        with m.If(loader.error.as_value() != SlotError.NONE.value):
+            m.d.comb += code.eq(Status.MALFORMED_DATA)
+        for manager, meaning in ((writer, WRITE_STATUS), (reader, READ_STATUS)):
+            for kind, status in meaning.items():
+                with m.If(manager.error.kind == kind):
+                    m.d.comb += [code.eq(status), address.eq(manager.error.address)]
+        m.d.sync += [control.error.eq(Mux(control.halt, Status.OK, code)), control.error_address.eq(address)]
+
+    def _counters(self, m: Module, control, mesh, streams) -> None:
+        """Performance counters, and whether anything moves."""
+        m.submodules.threads = threads = PopCount(len(Value.cast(mesh.activity)))
+        bus = [(self.read.r, control.read_beats), (self.write.w, control.write_beats)]
+        moves = [one.valid & one.ready for one in streams] + [one.valid & one.ready for one, _ in bus]
+        progress = Signal()
+        m.d.sync += progress.eq(any_of([*moves, Value.cast(mesh.activity).any()]))
+        m.d.comb += [
+            threads.bits.eq(Value.cast(mesh.activity)), control.busy_threads.eq(threads.count),
+            control.progress.eq(progress),
+            *(counter.eq(one.valid & one.ready) for one, counter in bus),
+        ]
+
+
+def _join(m: Module, source, sink) -> None:
+    """Connect two streams of one shape."""
+    assert Value.cast(source.payload).shape() == Value.cast(sink.payload).shape()
+    m.d.comb += [sink.valid.eq(source.valid), Value.cast(sink.payload).eq(Value.cast(source.payload)),
+                 source.ready.eq(sink.ready)]
+
+
+def accelerator_ports(config: PhantomConfig) -> FlatPorts:
+    """The accelerator with the standard names of its buses."""
+    return FlatPorts(PhantomAccelerator(config), BUSES)

@@ -1,0 +1,319 @@
+// Host and external memory around a Verilated accelerator: AXI4-Lite accesses, AXI4 bursts with latency, limited
+// bandwidth, random stalls and errors, and a watch over every byte that is written.
+
+#include <cstdint>
+#include <cstring>
+#include <deque>
+#include <memory>
+#include <random>
+#include <vector>
+
+#include "Vdut.h"
+#include "streams.h"
+#include "verilated.h"
+#if VM_COVERAGE
+#include "verilated_cov.h"
+#endif
+
+namespace {
+
+using phantom::get;
+using phantom::kWordsOf;
+using phantom::put;
+
+constexpr int kResetCycles = 3;
+constexpr int kOkay = 0, kDecodeError = 3;
+
+struct Range {
+    uint64_t first, last;  // bytes, `last` included
+    int32_t read_response, write_response;
+    int32_t writable, unused;
+};
+
+struct Options {
+    int64_t memory_bytes;
+    const Range* ranges;
+    int64_t range_count;
+    int64_t latency;       // cycles from an address to the first beat, from the last beat to the response
+    int64_t beats_per_256;  // beats of each direction in 256 cycles
+    int64_t queue;         // bursts under way
+    int64_t seed;
+    int64_t stall_256;  // probability, in 1/256, that a channel pauses in a cycle
+};
+
+struct Counts {
+    int64_t cycles, read_beats, write_beats, read_bursts, write_bursts, stray_bytes, stray_address, crossings;
+    int32_t irq, unused;
+};
+
+struct ReadBurst {
+    uint64_t address;
+    int beats;
+    int64_t when;
+};
+
+struct WriteBurst {
+    uint64_t address;
+    int beats;
+};
+
+struct Answer {
+    int response;
+    int64_t when;
+};
+
+class Accelerator {
+public:
+    explicit Accelerator(const Options& options) { configure(options); }
+    ~Accelerator() { top_->final(); }
+
+    void configure(const Options& options) {
+        options_ = options;
+        ranges_.assign(options.ranges, options.ranges + options.range_count);
+        memory_.resize(options.memory_bytes);
+        random_.seed(static_cast<uint32_t>(options.seed));
+        counts_ = Counts{};
+    }
+
+    uint8_t* memory() { return memory_.data(); }
+
+    void reset() {
+        reads_.clear(), writes_.clear(), answers_.clear();
+        top_->m_axi_rvalid = top_->m_axi_bvalid = 0;
+        top_->m_axi_arready = top_->m_axi_awready = top_->m_axi_wready = 0;
+        top_->s_axi_awvalid = top_->s_axi_wvalid = top_->s_axi_arvalid = 0;
+        top_->s_axi_bready = top_->s_axi_rready = 1;
+        top_->rst = 1;
+        for (int cycle = 0; cycle < kResetCycles; ++cycle) clock();
+        top_->rst = 0;
+    }
+
+    // One access to a register; the response, or -1 if none came.
+    int write_register(uint32_t address, uint32_t value, int64_t limit) {
+        top_->s_axi_awaddr = address, top_->s_axi_wdata = value, top_->s_axi_wstrb = 15;
+        top_->s_axi_awvalid = top_->s_axi_wvalid = 1;
+        while (limit-- > 0) {
+            begin();
+            const bool address_taken = top_->s_axi_awvalid && top_->s_axi_awready;
+            const bool data_taken = top_->s_axi_wvalid && top_->s_axi_wready;
+            const bool answered = top_->s_axi_bvalid;
+            const int response = top_->s_axi_bresp;
+            end();
+            if (address_taken) top_->s_axi_awvalid = 0;
+            if (data_taken) top_->s_axi_wvalid = 0;
+            if (answered) return response;
+        }
+        return -1;
+    }
+
+    int read_register(uint32_t address, uint32_t* value, int64_t limit) {
+        top_->s_axi_araddr = address;
+        top_->s_axi_arvalid = 1;
+        while (limit-- > 0) {
+            begin();
+            const bool taken = top_->s_axi_arvalid && top_->s_axi_arready;
+            const bool answered = top_->s_axi_rvalid;
+            const int response = top_->s_axi_rresp;
+            *value = top_->s_axi_rdata;
+            end();
+            if (taken) top_->s_axi_arvalid = 0;
+            if (answered) return response;
+        }
+        return -1;
+    }
+
+    // Runs until the interrupt rises, at most `cycles`; whether it did.
+    int run(int64_t cycles) {
+        while (cycles-- > 0) {
+            begin();
+            const bool irq = top_->irq;
+            end();
+            if (irq) return 1;
+        }
+        return 0;
+    }
+
+    Counts counts_{};
+
+#if VM_COVERAGE
+    void write_coverage(const char* path) { context_.coveragep()->write(path); }
+#endif
+
+private:
+    static constexpr size_t kWords = kWordsOf<std::remove_reference_t<decltype(Vdut::m_axi_rdata)>>;
+    static constexpr size_t kBytes = 4 * kWords;
+
+    bool pauses() { return options_.stall_256 > 0 && int64_t(random_() & 255) < options_.stall_256; }
+
+    const Range* range(uint64_t address) const {
+        for (const Range& one : ranges_)
+            if (address >= one.first && address <= one.last) return &one;
+        return nullptr;
+    }
+
+    bool inside(uint64_t address) const { return address + kBytes <= memory_.size() && address + kBytes > address; }
+
+    // Drives what memory offers, and settles.
+    void begin() {
+        const int64_t now = counts_.cycles;
+        tokens_read_ = std::min<int64_t>(tokens_read_ + options_.beats_per_256, 512);
+        tokens_write_ = std::min<int64_t>(tokens_write_ + options_.beats_per_256, 512);
+        top_->m_axi_arready = int64_t(reads_.size()) < options_.queue && !pauses();
+        top_->m_axi_awready = int64_t(writes_.size()) < options_.queue && !pauses();
+        top_->m_axi_wready = !writes_.empty() && tokens_write_ >= 256 && !pauses();
+        if (!top_->m_axi_rvalid && !reads_.empty() && reads_.front().when <= now && tokens_read_ >= 256 && !pauses())
+            offer_read();
+        if (!top_->m_axi_bvalid && !answers_.empty() && answers_.front().when <= now && !pauses()) {
+            top_->m_axi_bvalid = 1;
+            top_->m_axi_bresp = answers_.front().response;
+            top_->m_axi_bid = 0;
+        }
+        settle();
+    }
+
+    void offer_read() {
+        const ReadBurst& burst = reads_.front();
+        uint32_t words[kWords] = {};
+        int response = kDecodeError;
+        if (inside(burst.address)) {
+            response = kOkay;
+            if (const Range* one = range(burst.address)) response = one->read_response;
+            std::memcpy(words, memory_.data() + burst.address, kBytes);
+        }
+        put(top_->m_axi_rdata, words);
+        top_->m_axi_rresp = response;
+        top_->m_axi_rid = 0;
+        top_->m_axi_rlast = burst.beats == 1;
+        top_->m_axi_rvalid = 1;
+    }
+
+    // Takes what the accelerator offers, and the clock edge.
+    void end() {
+        const int64_t now = counts_.cycles;
+        if (top_->m_axi_rvalid && top_->m_axi_rready) {
+            top_->m_axi_rvalid = 0;
+            tokens_read_ -= 256;
+            ++counts_.read_beats;
+            ReadBurst& burst = reads_.front();
+            burst.address += kBytes;
+            if (--burst.beats == 0) reads_.pop_front();
+        }
+        if (top_->m_axi_bvalid && top_->m_axi_bready) {
+            top_->m_axi_bvalid = 0;
+            answers_.pop_front();
+        }
+        if (top_->m_axi_wvalid && top_->m_axi_wready) take_write(now);
+        if (top_->m_axi_arvalid && top_->m_axi_arready) {
+            const uint64_t address = top_->m_axi_araddr;
+            const int beats = top_->m_axi_arlen + 1;
+            check_page(address, beats);
+            reads_.push_back({address, beats, now + options_.latency});
+            ++counts_.read_bursts;
+        }
+        if (top_->m_axi_awvalid && top_->m_axi_awready) {
+            const uint64_t address = top_->m_axi_awaddr;
+            const int beats = top_->m_axi_awlen + 1;
+            check_page(address, beats);
+            writes_.push_back({address, beats});
+            ++counts_.write_bursts;
+        }
+        counts_.irq = top_->irq;
+        edge();
+        ++counts_.cycles;
+    }
+
+    void take_write(int64_t now) {
+        tokens_write_ -= 256;
+        ++counts_.write_beats;
+        WriteBurst& burst = writes_.front();
+        uint32_t words[kWords];
+        get(top_->m_axi_wdata, words);
+        const uint64_t strobes = top_->m_axi_wstrb;
+        const auto* bytes = reinterpret_cast<const uint8_t*>(words);
+        if (!inside(burst.address)) response_ = kDecodeError;
+        else if (const Range* one = range(burst.address); one && one->write_response != kOkay)
+            response_ = one->write_response;
+        for (size_t i = 0; i < kBytes; ++i) {
+            if (!(strobes >> i & 1)) continue;
+            const uint64_t address = burst.address + i;
+            const Range* one = range(address);
+            if (!one || !one->writable) {
+                if (counts_.stray_bytes++ == 0) counts_.stray_address = int64_t(address);
+            }
+            if (inside(burst.address) && !(one && one->write_response != kOkay)) memory_[address] = bytes[i];
+        }
+        burst.address += kBytes;
+        if (--burst.beats == 0) {
+            writes_.pop_front();
+            answers_.push_back({response_, now + options_.latency});
+            response_ = kOkay;
+        }
+    }
+
+    void check_page(uint64_t address, int beats) {
+        counts_.crossings += address / 4096 != (address + uint64_t(beats) * kBytes - 1) / 4096;
+    }
+
+    void clock() {
+        settle();
+        edge();
+    }
+
+    void settle() {
+        top_->clk = 0;
+        top_->eval();
+    }
+
+    void edge() {
+        top_->clk = 1;
+        top_->eval();
+        context_.timeInc(1);
+    }
+
+    Options options_{};
+    std::vector<Range> ranges_;
+    std::vector<uint8_t> memory_;
+    std::mt19937 random_;
+    std::deque<ReadBurst> reads_;
+    std::deque<WriteBurst> writes_;
+    std::deque<Answer> answers_;
+    int response_ = kOkay;
+    int64_t tokens_read_ = 0, tokens_write_ = 0;
+    VerilatedContext context_;
+    std::unique_ptr<Vdut> top_ = std::make_unique<Vdut>(&context_, "accelerator");
+};
+
+}  // namespace
+
+#define PHANTOM_API extern "C" __attribute__((visibility("default")))
+
+PHANTOM_API Accelerator* accelerator_create(const Options* options) { return new Accelerator(*options); }
+
+PHANTOM_API void accelerator_destroy(Accelerator* accelerator, const char* coverage_path) {
+#if VM_COVERAGE
+    if (coverage_path) accelerator->write_coverage(coverage_path);
+#else
+    (void)coverage_path;
+#endif
+    delete accelerator;
+}
+
+PHANTOM_API void accelerator_configure(Accelerator* accelerator, const Options* options) {
+    accelerator->configure(*options);
+}
+
+PHANTOM_API uint8_t* accelerator_memory(Accelerator* accelerator) { return accelerator->memory(); }
+
+PHANTOM_API void accelerator_reset(Accelerator* accelerator) { accelerator->reset(); }
+
+PHANTOM_API int accelerator_write(Accelerator* accelerator, uint32_t address, uint32_t value, int64_t limit) {
+    return accelerator->write_register(address, value, limit);
+}
+
+PHANTOM_API int accelerator_read(Accelerator* accelerator, uint32_t address, uint32_t* value, int64_t limit) {
+    return accelerator->read_register(address, value, limit);
+}
+
+PHANTOM_API int accelerator_run(Accelerator* accelerator, int64_t cycles) { return accelerator->run(cycles); }
+
+PHANTOM_API void accelerator_counts(const Accelerator* accelerator, Counts* counts) { *counts = accelerator->counts_; }

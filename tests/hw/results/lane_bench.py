@@ -152,7 +152,8 @@ def expected(config: PhantomConfig, first_core: int, cores: int, order: list[tup
                             bias=int(table.bias[channel]), lo=lo, hi=hi)[:config.chunk]
         there = [table.patterns[tile.pattern] >> i & 1 for i in range(len(values))]
         slot = (int(table.slot[channel]) + tile.offset) % (1 << 32)
-        chunks.append(Chunk(slot, values[np.array(there, bool)].tolist(), len(values) == len(burst.sums) and bool(there[-1])))
+        whole = len(values) == len(burst.sums) and bool(there[-1])
+        chunks.append(Chunk(slot, values[np.array(there, bool)].tolist(), whole))
     return chunks
 
 

@@ -24,10 +24,6 @@ AROUND_THE_MESH = ("name", "bus_width", "address_width", "moving_words", "statio
 """Fields of the configuration that neither a core nor the mesh depends on."""
 
 
-AROUND = ("bus_width", "address_width", "moving_words", "stationary_words", "program_words", "lane_channels")
-"""Fields that only what is around the mesh depends on."""
-
-
 @lru_cache(maxsize=1)
 def _sources_digest() -> str:
     """Hash of the generator's sources and of Amaranth's version."""

@@ -6,13 +6,12 @@ from phantom.cli import main
 
 TEXT = """\
 ; one layer
-layer groups=2 outputs=16 span=0x10 moving_signed=0 stationary_signed=1 set=0 tap_base=0,1,2
-FENCE units=layer|results
-VECTOR operation=add channels=8 a=0x1000 b=0x2000 destination=0x3000 height=4 width=4 kernel_h=1 kernel_w=1 \
-stride_h=1 stride_w=1 mult_a=1 shift=0 mult_b=1 lo=-128 hi=127
+rows planes=2 beats=4 plane_length=12,0xc,1 tap_base=0,1,2 plane_step=0,12,0
+FENCE units=stream_moving|results
+PARAMETERS address=0x1000 count=8 first=0 rows=0x1 lanes=0x1 clamp=0 lo=-128 hi=127
 END
 """
-CLEAN = TEXT.removeprefix("; one layer\n").replace("layer groups", "LAYER groups").replace("0x10 ", "16 ")
+CLEAN = TEXT.removeprefix("; one layer\n").replace("rows planes", "ROWS planes").replace("0xc,", "12,")
 
 
 def run(capsys, *arguments) -> str:
@@ -48,21 +47,23 @@ def test_there_and_back(capsys, tmp_path, stream):
 
 
 def test_without_a_configuration_everything_fits(capsys, stream):
-    assert run(capsys, "disasm", stream) == CLEAN.replace("tap_base=0,1,2", "tap_base=0,1,2,0,0,0,0,0")
+    unused = "0,0,0,0,0"
+    assert run(capsys, "disasm", stream) == CLEAN.replace("12,12,1 ", f"12,12,1,{unused} ").replace(
+        "0,1,2 ", f"0,1,2,{unused} ").replace("0,12,0\n", f"0,12,0,{unused}\n")
 
 
 def test_ranges_follow_the_configuration(capsys, tmp_path, stream):
     settings = ["--preset", "tiny", "--set", "acc_depth=16", "--set", "act_width=4"]
     assert wrong(capsys, "disasm", stream, *settings) == (
-        f"{stream}: command 2 at offset 0x80: VECTOR: lo must be in -16..15, not -128")
+        f"{stream}: command 2 at offset 0x80: PARAMETERS: lo must be in -16..15, not -128")
     assert wrong(capsys, "asm", tmp_path / "job.txt", *settings, "-o", tmp_path / "x").endswith(
-        "job.txt: line 4: VECTOR: lo must be in -16..15, not -128")
+        "job.txt: line 4: PARAMETERS: lo must be in -16..15, not -128")
     assert not (tmp_path / "x").exists()
 
 
 @pytest.mark.parametrize(("text", "message"), [
-    (b"END\nHALT\n", "line 2: unknown command 'HALT'; commands: END, FENCE, LAYER, "),
-    (b"FENCE units=all", "line 1: units: unknown name 'all'; legal: names with | between them out of layer, "),
+    (b"END\nHALT\n", "line 2: unknown command 'HALT'; commands: END, FENCE, PARAMETERS, "),
+    (b"FENCE units=all", "line 1: units: unknown name 'all'; legal: names with | between them out of load_program, "),
     (b"FENCE\n", "line 1: FENCE needs a value for units"),
     (b"\xff\xfe", "not a text in UTF-8"),
 ])
@@ -75,7 +76,7 @@ def test_wrong_text(capsys, tmp_path, text, message):
 
 
 @pytest.mark.parametrize(("code", "message"), [
-    (bytes(64), "command 0 at offset 0x0: opcode must be in 1..10, not 0"),
+    (bytes(64), "command 0 at offset 0x0: opcode must be in 1..11, not 0"),
     (b"\1\1", "command 0 at offset 0x0: a command has 64 bytes, there are 2"),
     (b"\1\1" + bytes(62) + b"\1\1\1" + bytes(61), "command 1 at offset 0x40: END: bit 16 of word 0 is reserved and "
                                                    "must be 0"),

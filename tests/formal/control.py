@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
@@ -37,7 +38,8 @@ class Decoder(CommandDecoder):
     """A decoder of four small commands, each one word of the bus."""
 
     def __init__(self, config):
-        super().__init__(CommandSet(config, commands=COMMANDS, units=UNITS, words=WORDS, address_width=32), 64, 2)
+        config = replace(config, bus_width=8 * BYTES, address_width=32)
+        super().__init__(CommandSet(config, commands=COMMANDS, units=UNITS, words=WORDS), 2)
 
 
 class Deciding(Proof):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from phantom_hw.config import PhantomConfig
-from phantom_hw.soc.fields import ADDRESS_BITS, WORD_BITS, Bound, Field, Place, place
+from phantom_hw.soc.fields import ADDRESS_BITS, WORD_BITS, Bound, Field, Limit, Place, place
 from phantom_hw.soc.isa import (
     COMMAND_WORDS,
     COMMANDS,
@@ -105,8 +105,8 @@ class CommandSet:
     ----------
     config : PhantomConfig or None
         Without one, all that the widths hold is legal.
-    address_width : int
-        Bits of the address bus, 32..64.
+    address_width : int, optional
+        Bits of the address bus, 32..64; by default those of the configuration, or 64 without one.
     commands, units : sequence
         The description; another one serves proofs and tests.
     words : int
@@ -118,8 +118,10 @@ class CommandSet:
         A parameter is out of range, or the description contradicts itself.
     """
 
-    def __init__(self, config: PhantomConfig | None = None, *, address_width: int = ADDRESS_BITS,
+    def __init__(self, config: PhantomConfig | None = None, *, address_width: int | None = None,
                  commands: Sequence[Command] = COMMANDS, units: Sequence[Unit] = UNITS, words: int = COMMAND_WORDS):
+        if address_width is None:
+            address_width = ADDRESS_BITS if config is None else config.address_width
         if not 32 <= address_width <= ADDRESS_BITS:
             raise ValueError(f"address_width must be an integer in 32..{ADDRESS_BITS}, not {address_width!r}")
         if words < 2 or words & (words - 1):
@@ -201,8 +203,13 @@ class CommandSet:
 
     def elements(self, command: Command) -> list[Element]:
         """All values of a command."""
-        return [Element(item.field, index, item.element(index), *self.limits(item.field))
+        return [Element(item.field, index, item.element(index), *self._element_limits(item.field))
                 for item in self.places(command) for index in range(self.used(item.field))]
+
+    def _element_limits(self, field: Field) -> tuple[int, int]:
+        """Legal range of an element: 0 is legal where the configuration that may not use it is not known."""
+        low, high = self.limits(field)
+        return (min(low, 0) if self.config is None and isinstance(field.used, Limit) else low), high
 
     def reserved(self, command: Command) -> int:
         """Mask of the bits that must be zero."""

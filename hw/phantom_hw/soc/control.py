@@ -25,8 +25,6 @@ class ControlPlane(wiring.Component):
     ----------
     commands : CommandSet
         In a configuration.
-    data_width : int
-        Bits of the memory interface's data bus, 64..512.
     prefetch : int
         Commands that are read ahead, a power of two in 2..16.
     bus_address_width : int
@@ -49,12 +47,11 @@ class ControlPlane(wiring.Component):
         A parameter is out of range.
     """
 
-    def __init__(self, commands: CommandSet, data_width: int, prefetch: int = 4, bus_address_width: int = 12):
+    def __init__(self, commands: CommandSet, prefetch: int = 4, bus_address_width: int = 12):
         if commands.config is None:
             raise ValueError("commands must be in a configuration, not None")
-        csr_map = CsrMap(commands.config, data_width=data_width, address_width=commands.address_width,
-                         prefetch=prefetch)
-        self._decoder = CommandDecoder(commands, data_width, prefetch)
+        csr_map = CsrMap(commands.config, prefetch=prefetch)
+        self._decoder = CommandDecoder(commands, prefetch)
         self._bank = CsrBank(csr_map, bus_address_width)
         self._outside = ["error", "error_address", "progress", "busy", "request", "data", "halt",
                          *(unit.name for unit in commands.units)]

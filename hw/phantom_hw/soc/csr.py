@@ -174,8 +174,6 @@ BLOCKS = (
         _constant("isa_version", "Version of the command set, as in every command.", lambda m: ISA_VERSION),
         _constant("generator_version", "Major, minor and patch number in bits 23..16, 15..8 and 7..0.",
                   _generator_version),
-        _constant("data_width", "Bits of the data bus of the memory interface.", lambda m: m.data_width),
-        _constant("address_width", "Bits of its address bus.", lambda m: m.address_width),
         _constant("prefetch", "Commands that are read ahead.", lambda m: m.prefetch),
     )),
     Block(0x040, "Control", "Starting a job and seeing how it ends.", (
@@ -232,17 +230,15 @@ class CsrMap:
     Parameters
     ----------
     config : PhantomConfig
-    data_width, address_width, prefetch : int
-        Of the memory interface and the command decoder.
+    prefetch : int
+        Of the command decoder.
     """
 
     ENABLES: ClassVar[dict[str, str]] = {"done": "done_enable", "failed": "error_enable"}
     """Which bit enables the interrupt of an event."""
 
-    def __init__(self, config: PhantomConfig, *, data_width: int = 64, address_width: int = 64, prefetch: int = 4):
+    def __init__(self, config: PhantomConfig, *, prefetch: int = 4):
         self.config = config
-        self.data_width: int = data_width
-        self.address_width: int = address_width
         self.prefetch: int = prefetch
 
     @staticmethod

@@ -45,9 +45,7 @@ class CommandDecoder(wiring.Component):
     Parameters
     ----------
     commands : CommandSet
-        In a configuration.
-    data_width : int
-        Bits of the data bus, a power of two in 64..512 and at most a command.
+        In a configuration; its data bus is at most as wide as a command.
     prefetch : int
         Commands that are read ahead, a power of two in 2..16.
 
@@ -66,7 +64,7 @@ class CommandDecoder(wiring.Component):
         Something moves in a unit: the watchdog begins anew.
     busy : In, a bit for each unit
         From the cycle after a unit has taken a command until it is idle.
-    request : Out, stream of request_layout; data : In, stream of data_width bits
+    request : Out, stream of request_layout; data : In, stream of bus_width bits
         Reads of external memory: the data of all requests in order, byte 0 first, also when a read fails; ``data`` is
         always ready.
     halt : Out
@@ -84,7 +82,7 @@ class CommandDecoder(wiring.Component):
         For each unit.
 
     Latency: ``LATENCY`` cycles from a command's last word of data to its offer. Throughput: a command in
-    ``command_bits / data_width + LATENCY - 1`` cycles.
+    ``command_bits / bus_width + LATENCY - 1`` cycles.
 
     Raises
     ------
@@ -94,11 +92,12 @@ class CommandDecoder(wiring.Component):
 
     LATENCY = CommandFetch.LATENCY + CommandCollector.LATENCY + 1
 
-    def __init__(self, commands: CommandSet, data_width: int, prefetch: int = 4):
+    def __init__(self, commands: CommandSet, prefetch: int = 4):
         if commands.config is None:
             raise ValueError("commands must be in a configuration, not None")
-        CommandFetch.check(commands, data_width, prefetch)
-        self._commands, self._data_width, self._prefetch = commands, data_width, prefetch
+        self._data_width = commands.config.bus_width
+        CommandFetch.check(commands, self._data_width, prefetch)
+        self._commands, self._prefetch = commands, prefetch
         super().__init__({
             "start": In(1),
             "address": In(ADDRESS_BITS),
@@ -110,7 +109,7 @@ class CommandDecoder(wiring.Component):
             "progress": In(1),
             "busy": In(len(commands.units)),
             "request": Out(stream.Signature(request_layout(commands))),
-            "data": In(stream.Signature(data_width)),
+            "data": In(stream.Signature(self._data_width)),
             "halt": Out(1),
             "status": Out(status_layout),
             "failed_address": Out(ADDRESS_BITS),

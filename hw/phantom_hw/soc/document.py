@@ -35,8 +35,9 @@ carried out, commands before it are given up, and `failed_index` and `failed_add
 `phantom asm` translates text into a command stream and `phantom disasm` back: a command a line, its fields as
 `name=value`, comments after `;`.
 
-    LAYER groups=7 outputs=56 span=56 moving_signed=0 stationary_signed=1 set=0 tap_base=0,1,2
-    FENCE units=layer|results   ; names with | between them
+    LOAD_STATIONARY address=0x1000 count=96 offset=0 columns=0x1   ; 96 packets into the buffer of column 0
+    FENCE units=load_stationary|load_moving   ; names with | between them
+    STREAM_STATIONARY offset=0 count=96 repeats=4 columns=0x1 rows=0x1
     END
 """
 
@@ -77,9 +78,8 @@ def _range(field: Field) -> str:
         return ", ".join(f"{value} {name}" for value, name in enumerate(field.names))
     if field.kind == "mask" and field.names:
         return ", ".join(f"bit {bit} {name}" for bit, name in enumerate(field.names)) + "; at least one"
-    if field.kind == "address":
-        return "within the address bus"
-    text = f"{_bound(field.low, str(field.smallest))} to {_bound(field.high, str(field.largest))}"
+    span = f"{_bound(field.low, str(field.smallest))} to {_bound(field.high, str(field.largest))}"
+    text = "within the address bus" if field.kind == "address" else span
     return text + (f", a multiple of {field.multiple}" if field.multiple > 1 else "")
 
 
@@ -106,9 +106,9 @@ def _command(commands: CommandSet, command: Command) -> str:
     return f"\n### {command.name}\n\nOpcode {commands.opcodes[command.name]}. {unit} {command.meaning}\n{table}"
 
 
-def isa_page() -> str:
-    """``docs/isa.md``."""
-    commands = CommandSet()
+def isa_page(commands: CommandSet | None = None) -> str:
+    """``docs/isa.md``, or the page of another command set."""
+    commands = commands or CommandSet()
     header = _table(("bits of word 0", "legal", "meaning"), [
         ("7:0", f"1 to {len(commands.commands)}", "Opcode; 0 is illegal, so that zeroed memory is an error."),
         ("15:8", ISA_VERSION, "Version of the command set."), ("31:16", 0, "Reserved."),

@@ -29,7 +29,7 @@ class CommandFetch(wiring.Component):
     commands : CommandSet
         Gives the size of a command and the width of the address bus.
     data_width : int
-        Bits of the data bus, a power of two in 64..512 and at most a command.
+        Bits of the data bus, the configuration's ``bus_width``: at most a command.
     prefetch : int
         Commands that are held or on the way, a power of two in 2..16.
 
@@ -82,8 +82,8 @@ class CommandFetch(wiring.Component):
     @staticmethod
     def check(commands: CommandSet, data_width: int, prefetch: int) -> None:
         """Raise an error if a parameter is out of range."""
-        if data_width not in (64, 128, 256, 512) or data_width > commands.command_bits:
-            raise ValueError(f"data_width must be 64, 128, 256 or 512 and at most {commands.command_bits}, "
+        if data_width > commands.command_bits:
+            raise ValueError(f"bus_width must be at most {commands.command_bits}, the bits of a command, "
                              f"not {data_width!r}")
         if prefetch not in (2, 4, 8, 16):
             raise ValueError(f"prefetch must be 2, 4, 8 or 16, not {prefetch!r}")

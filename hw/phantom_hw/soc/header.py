@@ -15,8 +15,8 @@ __all__ = ["c_header"]
 
 _MACROS = """
 /* A command is an array of PHANTOM_COMMAND_WORDS words of type uint32_t, little-endian in memory.
-   PHANTOM_BEGIN(words, LAYER) clears it and writes its header. PHANTOM_PUT(words, LAYER_GROUPS, value) writes a field,
-   PHANTOM_PUT_AT(words, LAYER_TAP_BASE, i, value) element i of an array, PHANTOM_PUT64(words, RESULTS_ADDRESS, value)
+   PHANTOM_BEGIN(words, ROWS) clears it and writes its header. PHANTOM_PUT(words, ROWS_PLANES, value) writes a field,
+   PHANTOM_PUT_AT(words, ROWS_TAP_BASE, i, value) element i of an array, PHANTOM_PUT64(words, PARAMETERS_ADDRESS, value)
    an address. PHANTOM_GET, _GET_AT and _GET64 read them; a negative value comes as two's complement of the field's
    width. */
 static inline void phantom_begin(uint32_t *words, uint32_t opcode)
@@ -78,6 +78,8 @@ def _field(commands: CommandSet, prefix: str, place: Place) -> Iterator[tuple[st
     low, high = commands.limits(field)
     yield f"{name}_MIN", _number(low)
     yield f"{name}_MAX", _number(high)
+    if field.multiple > 1:
+        yield f"{name}_MULTIPLE", f"{field.multiple}u"
     for value, text in enumerate(field.names):
         yield f"{name}_{text.upper()}", _hex(1 << value) if field.kind == "mask" else f"{value}u"
 
@@ -107,22 +109,20 @@ def _registers() -> Iterator[tuple[str, str]]:
         yield f"STATE_{state.name}", f"{state.value}u"
 
 
-def c_header(config: PhantomConfig, *, address_width: int = 64) -> str:
+def c_header(config: PhantomConfig) -> str:
     """The header: opcodes, places and ranges of all fields, macros that use them, CSR offsets, status codes.
 
     Parameters
     ----------
     config : PhantomConfig
         Gives the legal ranges.
-    address_width : int
-        Bits of the address bus.
 
     Returns
     -------
     str
         C99.
     """
-    commands = CommandSet(config, address_width=address_width)
+    commands = CommandSet(config)
 
     def defines(pairs: Iterator[tuple[str, str]]) -> str:
         return "".join(f"#define PHANTOM_{name} {value}\n" for name, value in pairs)

@@ -24,6 +24,7 @@ PATTERNS = 16
 END, FENCE = "END", "FENCE"
 """The commands that the decoder itself carries out."""
 
+
 @dataclass(frozen=True)
 class Unit:
     """A part of the accelerator that takes commands from the decoder.
@@ -81,6 +82,7 @@ STATIONARY = Limit("stationary_words", lambda c: c.stationary_words)
 STATIONARY_PLACE = Limit("stationary_words - 1", lambda c: c.stationary_words - 1)
 ROW = Limit("row_width", lambda c: c.row_width)
 ROW_PLACE = Limit("row_width - 1", lambda c: c.row_width - 1)
+MAX_BEATS = Limit("max_beats", lambda c: c.max_beats)
 CHUNK = Limit("chunk", lambda c: c.chunk)
 THREADS = Limit("threads", lambda c: c.threads)
 CLAMP_LOW = Limit("-2**act_width", lambda c: -2**c.act_width)
@@ -165,8 +167,7 @@ COMMANDS = (
     Command("ROWS", "Says how rows are made of the moving buffer. A part of a row is made of planes that follow each "
             "other.", "stream_moving", (
         number("planes", 4, "Planes of a part.", low=1, high=THREADS),
-        number("beats", 8, "Beats of a row.", low=1, high=Limit(
-            "max_beats", lambda c: c.max_beats)),
+        number("beats", 9, "Beats of a row.", low=1, high=MAX_BEATS),
         array(number("plane_length", 9, "Positions of a plane.", unit="positions", low=1, high=ROW), 8, THREADS),
         array(number("tap_base", 8, "Flat position in the row that tap t reads for output position 0.",
                      unit="positions", high=ROW_PLACE), 8, THREADS),

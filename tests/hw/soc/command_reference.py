@@ -25,8 +25,8 @@ class Reference:
     ``spans[name]`` lists for each value of a command (field, index, first bit, low, high).
     """
 
-    def __init__(self, config: PhantomConfig, address_width: int = 64):
-        self.config, self.address_width = config, address_width
+    def __init__(self, config: PhantomConfig):
+        self.config = config
         self.spans = {command.name: self._spans(command) for command in COMMANDS}
 
     def _spans(self, command):
@@ -41,7 +41,7 @@ class Reference:
             for index in range(field.count):
                 if field.width < 64 and bit // 32 != (bit + field.width - 1) // 32:
                     bit = (bit // 32 + 1) * 32
-                most = 2**(self.address_width if field.width == 64 else field.width - field.signed) - 1
+                most = 2**(self.config.address_width if field.width == 64 else field.width - field.signed) - 1
                 low = bound(field.low, self.config, -2**(field.width - 1) if field.signed else 0)
                 if index < bound(field.used, self.config, field.count):
                     spans.append((field, index, bit, low, bound(field.high, self.config, most)))
@@ -81,8 +81,12 @@ class Reference:
         return COMMANDS[command[0] - 1].unit
 
     def payload(self, command: bytes) -> int:
-        """The operands as the unit's stream has them: one after another, no wider than the range needs."""
-        result, place = 0, 0
+        """What the unit's stream has: which of the unit's commands it is, if there are several, then the operands.
+
+        They lie one after another, no wider than the range needs.
+        """
+        own = [name for name, code in TEXT.items() if COMMANDS[code - 1].unit == self.unit(command)]
+        result, place = own.index(COMMANDS[command[0] - 1].name), (len(own) - 1).bit_length()
         for (field, _, _, low, high), value in zip(self.spans[COMMANDS[command[0] - 1].name], self.values(command),
                                                    strict=True):
             width = max(1, high.bit_length(), (~low).bit_length() if low < 0 else 0) + field.signed
@@ -122,7 +126,8 @@ class Reference:
             return bytes(len(command))
         elif self.spans[name]:
             field, _, start, low, high = self.spans[name][rng.integers(len(self.spans[name]))]
-            value = [low - 1, high + 1, low, high, int(rng.integers(2**32))][rng.integers(5)] % 2**field.width
+            edges = [low - 1, high + 1, low, high, high - high % field.multiple, field.multiple // 2]
+            value = [*edges, int(rng.integers(2**32))][rng.integers(len(edges) + 1)] % 2**field.width
             word = word & ~((2**field.width - 1) << start) | value << start
         return word.to_bytes(4 * WORDS, "little")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+from dataclasses import replace
 
 import cocotb
 from cocotb.clock import Clock
@@ -21,13 +22,13 @@ from phantom_hw.soc.status import State, Status
 
 PERIOD = 10  # ns
 LIMIT = 100_000  # cycles
-CONFIG = PhantomConfig.preset(os.environ["PHANTOM_PRESET"])
+CONFIG = replace(PhantomConfig.preset(os.environ["PHANTOM_PRESET"]), bus_width=int(os.environ["PHANTOM_BUS_WIDTH"]),
+                 address_width=int(os.environ["PHANTOM_ADDRESS_WIDTH"]))
 MAP = CsrMap(CONFIG)
 OFFSETS = {placed.register.name: placed.offset for placed in MAP.placed()}
 CONSTANTS = {placed.offset: placed.register.constant(MAP) for placed in MAP.placed() if placed.register.constant}
 UNITS = [unit.name for unit in CommandSet().units]
-LAYER = "LAYER groups=1 outputs=1 span=1 moving_signed=0 stationary_signed=1 set=0 tap_base=" \
-        + ",".join("0" * CONFIG.threads)
+LOAD = "LOAD_PROGRAM address=0 count=1 offset=0\n"
 COUNTERS = ["busy_threads", "moving_starved", "stationary_starved", "drain", "read_beats", "write_beats"]
 
 
@@ -82,10 +83,11 @@ class Host:
                 words.pop(0)
             if int(dut.request__valid.value):
                 payload = int(dut.request__payload.value)
-                address, size = payload & (1 << 64) - 1, payload >> 64
+                address, size = payload & (1 << CONFIG.address_width) - 1, payload >> CONFIG.address_width
                 code = self.memory[address]
                 assert size == len(code) == 64
-                words += [int.from_bytes(code[i:i + 8], "little") for i in range(0, 64, 8)]
+                step = CONFIG.bus_width // 8
+                words += [int.from_bytes(code[i:i + step], "little") for i in range(0, 64, step)]
             for bit, name in enumerate(UNITS):
                 left[bit] = rng.randrange(1, 20) if int(getattr(dut, f"{name}__valid").value) else max(left[bit] - 1, 0)
             await RisingEdge(dut.clk)
@@ -162,6 +164,8 @@ async def identification_and_configuration(dut):
     assert (await host.get("magic")).to_bytes(4, "little") == b"PHTM"
     assert (await host.get("config_name0", 16)).to_bytes(16, "little").rstrip(b"\0").decode() == CONFIG.name[:16]
     assert await host.get("config_threads") == CONFIG.threads
+    assert await host.get("config_bus_width") == len(dut.data__payload)
+    assert await host.get("config_address_width") == len(dut.request__payload) - 7
     assert await host.get("config_tds") == (CONFIG.tds == "out_of_order")
     assert await host.get("config_skip_empty") == CONFIG.skip_empty
     assert await host.get("watchdog") == WATCHDOG_RESET
@@ -211,33 +215,32 @@ async def jobs_and_interrupts(dut):
     host = await start(dut)
     assert not int(dut.irq.value)
     await host.put("interrupt_enable", 1)
-    layer = f"{LAYER}\n"
     for count in (1, 4):
-        await host.run(layer * count + "FENCE units=layer\nEND\n", 0x1000)
+        await host.run(LOAD * count + "FENCE units=load_program\nEND\n", 0x1000)
         assert await host.finish() == Status.OK
         assert int(dut.irq.value)
         assert await host.get("interrupt_status") == 1
         assert await host.get("commands", 8) == count + 2
-        assert await host.get("cycles", 8) > 8 * (count + 2)
+        assert await host.get("cycles", 8) > 512 // CONFIG.bus_width * (count + 2)
         await host.put("interrupt_status", 2)
         assert int(dut.irq.value)
         await host.put("interrupt_status", 1)
         assert await host.get("interrupt_status") == 0 and not int(dut.irq.value)
-    base = 0xFEDC_BA98_7654_0000
-    await host.run(layer * 3, base)
+    base = 0xFEDC_BA98_7654_0000 % (1 << CONFIG.address_width)
+    await host.run(LOAD * 3, base)
     assert await host.finish() == Status.END_MISSING
     assert (await host.get("failed_index"), await host.get("failed_address", 8)) == (3, base + 3 * 64)
     assert await host.get("interrupt_status") == 2 and not int(dut.irq.value)
     await host.put("interrupt_enable", 2)
     assert int(dut.irq.value)
     # a start without effect while a job waits; then it is aborted
-    dut.layer__ready.value = 0
-    await host.run(layer + "END\n", 0x4000)
+    dut.load_program__ready.value = 0
+    await host.run(LOAD + "END\n", 0x4000)
     await host.put("control", 1)
     assert (await host.get("status")) & 3 == State.RUNNING
     await host.put("control", 2)
     assert (await host.get("status")) & 3 == State.STOPPING and int(dut.halt.value)
-    dut.layer__ready.value = 1
+    dut.load_program__ready.value = 1
     assert await host.finish() == Status.ABORTED
 
 
@@ -245,14 +248,14 @@ async def jobs_and_interrupts(dut):
 async def counters(dut):
     """Sums while a job runs, none afterwards, and pairs of reads that fit together."""
     host = await start(dut)
-    dut.layer__ready.value = 0
-    await host.run(f"{LAYER}\nEND\n", 0)
+    dut.load_program__ready.value = 0
+    await host.run(LOAD + "END\n", 0)
     first = {}
     for name in COUNTERS:
         first[name] = await host.get(name, 8)
         assert 0 < first[name] <= host.added[name]
     before = await host.get("cycles", 8)
-    dut.layer__ready.value = 1
+    dut.load_program__ready.value = 1
     assert await host.finish() == Status.OK
     for name in COUNTERS:
         value = await host.get(name, 8)

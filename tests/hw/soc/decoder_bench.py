@@ -9,6 +9,7 @@ import numpy as np
 from amaranth.hdl import Value
 from amaranth.sim import Simulator
 from command_reference import UNIT_NAMES, Reference
+from phantom_hw.config import PhantomConfig
 from phantom_hw.soc.commands import CommandSet
 from phantom_hw.soc.decoder import CommandDecoder
 from phantom_hw.soc.status import State, Status
@@ -54,7 +55,7 @@ class Outcome:
 
 def predicted(reference: Reference, job: Job) -> tuple[list[tuple[str, int]], Status, int]:
     """Commands handed out, how the job ends, and at which command; nothing but malformed commands goes wrong."""
-    size = 1 << reference.address_width
+    size = 1 << reference.config.address_width
     handed = []
     if job.base % COMMAND or job.base >= size:
         return [], Status.BAD_ADDRESS, 0
@@ -74,8 +75,8 @@ def predicted(reference: Reference, job: Job) -> tuple[list[tuple[str, int]], St
 class Surroundings:
     """Drives all inputs of the decoder a cycle at a time, and looks at all outputs."""
 
-    def __init__(self, dut: CommandDecoder, data_width: int, job: Job, rng: np.random.Generator):
-        self.dut, self.bytes, self.job, self.rng = dut, data_width // 8, job, rng
+    def __init__(self, dut: CommandDecoder, job: Job, rng: np.random.Generator):
+        self.dut, self.bytes, self.job, self.rng = dut, len(dut.data.payload) // 8, job, rng
         self.words: deque[int] = deque()
         self.left = dict.fromkeys(UNIT_NAMES, 0)  # cycles that a unit is still busy
         self.taken: list[tuple[str, int]] = []
@@ -141,16 +142,16 @@ class Surroundings:
         self.words.extend(int.from_bytes(command[i:i + self.bytes], "little") for i in range(0, COMMAND, self.bytes))
 
 
-def run_jobs(commands: CommandSet, jobs: list[Job], seed: int, data_width: int = 64, prefetch: int = 2,
+def run_jobs(config: PhantomConfig, jobs: list[Job], seed: int, prefetch: int = 2,
              limit: int = 5000) -> list[Outcome]:
     """Run jobs one after another on one decoder."""
     print(f"seed {seed}")
-    dut, rng, outcomes = CommandDecoder(commands, data_width, prefetch), np.random.default_rng(seed), []
+    dut, rng, outcomes = CommandDecoder(CommandSet(config), prefetch), np.random.default_rng(seed), []
 
     async def bench(ctx):
         assert ctx.get(dut.status.state) == State.IDLE and ctx.get(dut.status.code) == Status.OK
         for job in jobs:
-            around = Surroundings(dut, data_width, job, rng)
+            around = Surroundings(dut, job, rng)
             ctx.set(dut.start, 1)
             ctx.set(dut.address, job.base)
             ctx.set(dut.count, len(job.stream) // COMMAND if job.count is None else job.count)

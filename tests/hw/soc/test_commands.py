@@ -1,5 +1,7 @@
 """Description, places and legal ranges of the command set; commands to bytes, to text and back."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from command_reference import COMMANDS, NAMES, Reference
@@ -8,13 +10,21 @@ from hypothesis import strategies as st
 from phantom_hw.config import PhantomConfig
 from phantom_hw.soc.assembler import AssemblerError, assemble, disassemble
 from phantom_hw.soc.commands import CommandError, CommandSet, Instruction
-from phantom_hw.soc.fields import Field, Limit, address, array, flag, number, place
+from phantom_hw.soc.document import isa_page
+from phantom_hw.soc.fields import Field, Limit, address, array, choice, flag, number, place
 from phantom_hw.soc.isa import END, Command, Unit
 from phantom_hw.soc.status import Status
 
 CONFIGS = {name: PhantomConfig.preset(name) for name in PhantomConfig.presets()}
 TINY = CommandSet(CONFIGS["tiny"])
-ALL_SETS = [TINY, *(CommandSet(CONFIGS[name], address_width=40) for name in ("paper", "icebreaker")), CommandSet()]
+WIDEST = replace(
+    CONFIGS["tiny"], name="widest", mesh_rows=8, mesh_cols=8, threads=8, drain_lanes=8, group=1, act_width=16,
+    row_width=256, moving_link=32, chunk=64, address_width=64, moving_words=65536, stationary_words=65536,
+    program_words=65536, lane_channels=4096)
+LONGEST = replace(WIDEST, name="longest", moving_link=1)
+"""Every limit is the greatest that it can be in one of the two."""
+ALL_SETS = [TINY, *(CommandSet(replace(CONFIGS[name], address_width=40)) for name in ("paper", "icebreaker")),
+            CommandSet(WIDEST), CommandSet()]
 
 
 @st.composite
@@ -32,7 +42,7 @@ def instructions(draw, commands):
 
 @settings(max_examples=60, deadline=None)
 @given(st.data())
-@pytest.mark.parametrize("commands", ALL_SETS, ids=["tiny", "paper", "icebreaker", "any"])
+@pytest.mark.parametrize("commands", ALL_SETS, ids=["tiny", "paper", "icebreaker", "widest", "any"])
 def test_round_trips(commands, data):
     stream = data.draw(st.lists(instructions(commands), max_size=4))
     code = b"".join(commands.encode(one) for one in stream)
@@ -69,48 +79,55 @@ def test_places(fields):
         assert item.end == last + 1
 
 
-@pytest.mark.parametrize("name", CONFIGS)
-def test_the_hardware_has_the_same_view(name):
+@pytest.mark.parametrize("config", [*CONFIGS.values(), WIDEST, LONGEST], ids=lambda config: config.name)
+def test_the_hardware_has_the_same_view(config):
     """Places, ranges and the formulas of the documentation against the reference."""
-    commands, reference = CommandSet(CONFIGS[name]), Reference(CONFIGS[name])
+    commands, reference = CommandSet(config), Reference(config)
     for command in commands.commands:
         found = [(e.field, e.index, e.start, e.low, e.high) for e in commands.elements(command)]
         assert found == reference.spans[command.name]
 
 
+def test_the_address_bus_is_that_of_the_configuration():
+    assert (TINY.address_width, CommandSet(WIDEST).address_width, CommandSet().address_width) == (32, 64, 64)
+
+
+@pytest.mark.parametrize("config", [CONFIGS["tiny"], WIDEST], ids=["tiny", "widest"])
 @pytest.mark.parametrize("seed", range(3))
-def test_malformed_commands(seed):
+def test_malformed_commands(seed, config):
     print(f"seed {seed}")
-    rng, reference = np.random.default_rng(seed), Reference(CONFIGS["tiny"])
+    rng, reference, commands = np.random.default_rng(seed), Reference(config), CommandSet(config)
     seen = set()
     for _ in range(1500):
         code = reference.spoilt(rng, reference.random(rng, rng.choice([*NAMES, "END", "FENCE"])))
         expected = reference.status(code)
         seen.add(expected)
         if expected == Status.OK:
-            assert TINY.encode(TINY.decode(code)) == code
+            assert commands.encode(commands.decode(code)) == code
             continue
         with pytest.raises(CommandError) as caught:
-            TINY.decode(code)
+            commands.decode(code)
         assert caught.value.status == expected
         assert "\n" not in str(caught.value)
     assert seen == {Status.OK, Status.ILLEGAL_OPCODE, Status.BAD_VERSION, Status.RESERVED_BITS, Status.OUT_OF_RANGE}
 
 
 def test_zeroed_memory_is_illegal():
-    with pytest.raises(CommandError, match=r"^opcode must be in 1\.\.10, not 0$"):
+    with pytest.raises(CommandError, match=r"^opcode must be in 1\.\.11, not 0$"):
         TINY.decode(bytes(64))
 
+
+UNIT = (Unit("one", ""),)
 
 # --- text -------------------------------------------------------------------------------------------------
 
 STREAM = """\
 ; a layer
-LAYER groups=2 outputs=0x10 span=16 moving_signed=0 stationary_signed=1 set=0 tap_base=0,1,0x2   ; three taps
+ROWS planes=2 beats=0x4 plane_length=12,0xc,1 tap_base=0,1,0x2 plane_step=0,12,0   ; three taps
 
-fence units=layer|results
-FENCE units=0x82
-PARAMETERS address=0x1_000 count=4 first=0 rows=0x1 set=1 lo=-128 hi=127
+fence units=stream_moving|results
+FENCE units=0x9
+PARAMETERS address=0x1_000 count=4 first=0 rows=0x1 lanes=1 clamp=1 lo=-128 hi=127
 END
 """
 
@@ -118,37 +135,40 @@ END
 def test_text():
     code = assemble(STREAM.replace("_000", "000"), TINY)
     assert disassemble(code, TINY) == (
-        "LAYER groups=2 outputs=16 span=16 moving_signed=0 stationary_signed=1 set=0 tap_base=0,1,2\n"
-        "FENCE units=layer|results\n"
-        "FENCE units=parameters|vector\n"
-        "PARAMETERS address=0x1000 count=4 first=0 rows=0x1 set=1 lo=-128 hi=127\n"
+        "ROWS planes=2 beats=4 plane_length=12,12,1 tap_base=0,1,2 plane_step=0,12,0\n"
+        "FENCE units=stream_moving|results\n"
+        "FENCE units=load_program|load_stationary\n"
+        "PARAMETERS address=0x1000 count=4 first=0 rows=0x1 lanes=0x1 clamp=1 lo=-128 hi=127\n"
         "END\n")
-    assert code[:4] == bytes([3, 1, 0, 0])
+    assert code[:4] == bytes([8, 1, 0, 0])
     assert code[-64:] == bytes([1, 1, *[0] * 62])
 
 
-LAYER = "groups=2 outputs=16 span=16 moving_signed=0 stationary_signed=1 set=0"
+ROWS = "ROWS planes=2 beats=4 plane_length=12,12,1 plane_step=0,12,0"
+LOAD = "LOAD_PROGRAM count=1 offset=0"
 
 
 @pytest.mark.parametrize(("text", "message"), [
-    ("\n\nSTOP", "line 3: unknown command 'STOP'; commands: END, FENCE, LAYER, PARAMETERS, LOAD_MOVING, STREAM_MOVING, "
-                 "LOAD_STATIONARY, STREAM_STATIONARY, RESULTS, VECTOR"),
+    ("\n\nSTOP", "line 3: unknown command 'STOP'; commands: END, FENCE, PARAMETERS, LOAD_PROGRAM, LOAD_MOVING, "
+                 "FILL_MOVING, PATTERN, ROWS, STREAM_MOVING, LOAD_STATIONARY, STREAM_STATIONARY"),
     ("END now", "line 1: an operand must be FIELD=VALUE, not 'now'"),
     ("END now=1", "line 1: END has no field 'now'; fields: none"),
     ("FENCE", "line 1: FENCE needs a value for units"),
     ("FENCE units=1 units=2", "line 1: FENCE: units is given twice"),
-    ("FENCE units=none", "line 1: FENCE: units must be in 0x1..0xff, not 0"),
-    ("FENCE units=layer|mesh", "line 1: units: unknown name 'mesh'; legal: names with | between them out of layer, "
-                               "parameters, load_moving, stream_moving, load_stationary, stream_stationary, results, "
-                               "vector, none, or a number"),
-    (f"LAYER {LAYER} tap_base=0,1", "line 1: LAYER: tap_base must have 3 values, not 2"),
-    (f"LAYER {LAYER} tap_base=0,1,24", "line 1: LAYER: tap_base[2] must be in 0..23, not 24"),
-    (f"LAYER {LAYER} tap_base=0,1,1_0", "line 1: tap_base: '1_0' is no value; legal: a decimal number, or a "
-                                        "hexadecimal one after 0x"),
-    (f"LAYER {LAYER.replace('groups=2', 'groups=0')} tap_base=0,1,1", "line 1: LAYER: groups must be in 1..8, not 0"),
-    ("FENCE units=", "line 1: units: unknown name ''; legal: names with | between them out of layer, parameters, "
-                     "load_moving, stream_moving, load_stationary, stream_stationary, results, vector, none, or a "
-                     "number"),
+    ("FENCE units=none", "line 1: FENCE: units must be in 0x1..0x3f, not 0"),
+    ("FENCE units=results|mesh", "line 1: units: unknown name 'mesh'; legal: names with | between them out of "
+                                 "load_program, load_moving, stream_moving, load_stationary, stream_stationary, "
+                                 "results, none, or a number"),
+    (f"{ROWS} tap_base=0,1", "line 1: ROWS: tap_base must have 3 values, not 2"),
+    (f"{ROWS} tap_base=0,1,24", "line 1: ROWS: tap_base[2] must be in 0..23, not 24"),
+    (f"{ROWS} tap_base=0,1,1_0", "line 1: tap_base: '1_0' is no value; legal: a decimal number, or a hexadecimal one "
+                                 "after 0x"),
+    (f"{ROWS.replace('planes=2', 'planes=0')} tap_base=0,1,1", "line 1: ROWS: planes must be in 1..3, not 0"),
+    (f"{LOAD} address=0x1004", "line 1: LOAD_PROGRAM: address must be in 0x0..0xffffffff, a multiple of 8, not 4100"),
+    (f"{LOAD} address=0x100000000", "line 1: LOAD_PROGRAM: address must be in 0x0..0xffffffff, a multiple of 8, not "
+                                    "4294967296"),
+    ("FENCE units=", "line 1: units: unknown name ''; legal: names with | between them out of load_program, "
+                     "load_moving, stream_moving, load_stationary, stream_stationary, results, none, or a number"),
 ])
 def test_wrong_text(text, message):
     with pytest.raises(AssemblerError) as caught:
@@ -156,10 +176,35 @@ def test_wrong_text(text, message):
     assert str(caught.value) == message
 
 
-def test_unknown_choice():
-    with pytest.raises(AssemblerError, match=r"^line 1: operation: 'mul' is no value; legal: add, max_pool, "
-                                             r"average_pool, upsample, copy, or a number$"):
-        assemble("VECTOR operation=mul", TINY)
+def test_choices():
+    """A field that is one of several names."""
+    commands = CommandSet(CONFIGS["tiny"], units=UNIT, commands=(
+        Command(END, "", ""), Command("DO", "", "one", (choice("operation", ["add", "copy"], ""),))))
+    code = assemble("DO operation=copy\nDO operation=0x0\nEND", commands)
+    assert [code[4], code[68]] == [1, 0]
+    assert disassemble(code, commands) == "DO operation=copy\nDO operation=add\nEND\n"
+    for text, message in [
+        ("mul", "line 1: operation: 'mul' is no value; legal: add, copy, or a number"),
+        ("2", "line 1: DO: operation must be in 0..1, not 2"),
+    ]:
+        with pytest.raises(AssemblerError) as caught:
+            assemble(f"DO operation={text}", commands)
+        assert str(caught.value) == message
+    assert "| `operation` | 1 | 7:0 | 0 add, 1 copy |" in isa_page(commands)
+
+
+def test_alignment_of_an_address():
+    """The highest address of a bus of 64 bits that is aligned, and those beside it."""
+    commands = CommandSet(WIDEST)
+    text = f"{LOAD.replace('count', 'address=0xfffffffffffffff8 count')}\n"
+    code = assemble(text, commands)
+    assert code[8:16] == bytes([0xF8, *[0xFF] * 7])
+    assert disassemble(code, commands) == text
+    for byte in (0xF9, 0xFA, 0xFC, 0xFF):
+        with pytest.raises(AssemblerError) as caught:
+            disassemble(code[:8] + bytes([byte]) + code[9:], commands)
+        assert str(caught.value) == ("command 0 at offset 0x0: LOAD_PROGRAM: address must be in "
+                                     f"0x0..0xffffffffffffffff, a multiple of 8, not {2**64 - 256 + byte}")
 
 
 def test_wrong_bytes():
@@ -174,7 +219,7 @@ def test_wrong_bytes():
 
 @settings(max_examples=300, deadline=None)
 @given(st.one_of(st.text(), st.text("ENDFC =|,x0123456789;\n-abstuni", max_size=40),
-                 st.sampled_from([f"LAYER {LAYER} tap_base="]).flatmap(lambda head: st.text().map(head.__add__))))
+                 st.sampled_from([f"{ROWS} tap_base="]).flatmap(lambda head: st.text().map(head.__add__))))
 def test_any_text_is_assembled_or_refused(text):
     try:
         code = assemble(text, TINY)
@@ -185,8 +230,6 @@ def test_any_text_is_assembled_or_refused(text):
 
 
 # --- description ------------------------------------------------------------------------------------------
-
-UNIT = (Unit("one", ""),)
 
 
 @pytest.mark.parametrize(("make", "message"), [

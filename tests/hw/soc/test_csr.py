@@ -20,26 +20,29 @@ TOP = "control_plane"
 TESTS = 5
 
 
-def run_bench(preset: str, seed: int) -> None:
+def run_bench(preset: str, seed: int, bus_width: int, address_width: int) -> None:
     """Run all tests of the bench."""
-    top = FlatPorts(ControlPlane(CommandSet(PhantomConfig.preset(preset)), 64), {"bus": "s_axil"})
+    config = replace(PhantomConfig.preset(preset), bus_width=bus_width, address_width=address_width)
+    top = FlatPorts(ControlPlane(CommandSet(config)), {"bus": "s_axil"})
     names = ["clk", "rst", *("__".join(map(str, path)) for path, _, _ in top.signature.flatten(top))]
     built = build_cosim(component_verilog(top, TOP), TOP, names)
     ran = runner.run_bench("csr_bench", TOP, built, seed=seed,
-                           environment={"PHANTOM_PRESET": preset, "PHANTOM_SEED": str(seed)})
+                           environment={"PHANTOM_PRESET": preset, "PHANTOM_SEED": str(seed),
+                                        "PHANTOM_BUS_WIDTH": str(bus_width),
+                                        "PHANTOM_ADDRESS_WIDTH": str(address_width)})
     assert ran == TESTS
 
 
 @pytest.mark.xdist_group("cosim")
 def test_control_plane():
-    run_bench("tiny", 1)
+    run_bench("tiny", 1, 64, 64)
 
 
 @pytest.mark.verify
 @pytest.mark.xdist_group("cosim")
-@pytest.mark.parametrize("seed", [2, 3, 4])
-def test_control_plane_long(seed):
-    run_bench("ulx3s", seed)
+@pytest.mark.parametrize(("seed", "bus_width", "address_width"), [(2, 64, 32), (3, 256, 40), (4, 512, 64)])
+def test_control_plane_long(seed, bus_width, address_width):
+    run_bench("ulx3s", seed, bus_width, address_width)
 
 
 def test_a_pair_of_reads_gives_one_value(monkeypatch):
@@ -146,5 +149,5 @@ def test_every_part_has_a_port():
 
 
 def test_verilog_passes_lint(lint):
-    plane = ControlPlane(CommandSet(PhantomConfig.preset("tiny")), 64)
+    plane = ControlPlane(CommandSet(PhantomConfig.preset("tiny")))
     lint(component_verilog(FlatPorts(plane, {"bus": "s_axil"}), TOP), TOP)

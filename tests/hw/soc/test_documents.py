@@ -4,6 +4,7 @@ import re
 import shutil
 import struct
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ import pytest
 from command_reference import NAMES, Reference
 from phantom_hw.config import PhantomConfig
 from phantom_hw.generate import core_files
+from phantom_hw.soc.assembler import assemble
+from phantom_hw.soc.commands import CommandSet
 from phantom_hw.soc.csr import CsrMap
 from phantom_hw.soc.document import main, pages
 from phantom_hw.soc.header import c_header
@@ -39,6 +42,13 @@ def test_every_name_is_documented():
         assert f"| {status.value} | {status.name} |" in text["csr.md"]
 
 
+@pytest.mark.parametrize("preset", PhantomConfig.presets())
+def test_the_example_is_a_command_stream(preset):
+    """In every preset."""
+    example = "\n".join(re.findall(r"^    (.*)$", pages()["isa.md"], re.M))
+    assert len(assemble(example, CommandSet(PhantomConfig.preset(preset)))) == 4 * 64
+
+
 def test_links_lead_somewhere():
     for text in pages().values():
         for name, anchor in re.findall(r"\]\((\w+\.md)?(#[\w-]+)?\)", text):
@@ -65,7 +75,7 @@ def compiler() -> list[str]:
 
 def test_the_header_compiles_beside_the_other_one(tmp_path):
     for preset in PhantomConfig.presets():
-        (tmp_path / "control.h").write_text(c_header(PhantomConfig.preset(preset), address_width=40))
+        (tmp_path / "control.h").write_text(c_header(replace(PhantomConfig.preset(preset), address_width=40)))
         (tmp_path / "phantom_parameters.h").write_text(core_files(CONFIG)["phantom_parameters.h"])
         (tmp_path / "main.c").write_text(
             '#include "control.h"\n#include "control.h"\n#include "phantom_parameters.h"\n'
@@ -93,9 +103,10 @@ def program(reference: Reference, commands: list[bytes]) -> str:
 
 
 def test_the_macros_write_commands(tmp_path):
-    reference, rng = Reference(CONFIG), np.random.default_rng(1)
+    config = replace(CONFIG, address_width=64)
+    reference, rng = Reference(config), np.random.default_rng(1)
     commands = [reference.random(rng, name) for name in [*NAMES, "END", "FENCE"] for _ in range(3)]
-    (tmp_path / "control.h").write_text(c_header(CONFIG))
+    (tmp_path / "control.h").write_text(c_header(config))
     (tmp_path / "main.c").write_text(program(reference, commands))
     subprocess.run([*compiler(), "-o", "main", "main.c"], cwd=tmp_path, check=True)
     written = subprocess.run([tmp_path / "main"], check=True, capture_output=True).stdout
@@ -104,8 +115,9 @@ def test_the_macros_write_commands(tmp_path):
 
 
 def test_values_of_the_header():
-    values = dict(re.findall(r"^#define PHANTOM_(\w+) (\S+)", c_header(CONFIG, address_width=40), re.M))
+    values = dict(re.findall(r"^#define PHANTOM_(\w+) (\S+)", c_header(replace(CONFIG, address_width=40)), re.M))
     assert values["OP_END"] == "1u" and values["COMMAND_BYTES"] == "64" and values["CMD_PARAMETERS_LO_MIN"] == "(-256)"
-    assert values["CMD_RESULTS_ADDRESS_MAX"] == "UINT64_C(0xffffffffff)"
+    assert values["CMD_PARAMETERS_ADDRESS_MAX"] == "UINT64_C(0xffffffffff)"
+    assert values["CMD_PARAMETERS_ADDRESS_MULTIPLE"] == "8u" and "CMD_PARAMETERS_COUNT_MULTIPLE" not in values
     assert values["CSR_COMMAND_ADDRESS"] == "0x50u" and values["STATUS_WATCHDOG"] == "14u"
     assert {f"STATUS_{status.name}" for status in Status} <= set(values)

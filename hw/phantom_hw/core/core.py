@@ -10,7 +10,14 @@ from phantom_hw import emit
 from phantom_hw.config import PhantomConfig
 from phantom_hw.core.drain import DrainControl, L2Reduction
 from phantom_hw.core.encoder import OutputEncoder
-from phantom_hw.core.layouts import layer_layout, moving_layout, result_layout, stationary_layout, sum_layout
+from phantom_hw.core.layouts import (
+    layer_layout,
+    moving_layout,
+    result_layout,
+    stalls_layout,
+    stationary_layout,
+    sum_layout,
+)
 from phantom_hw.core.pe import ProcessingElement
 from phantom_hw.core.queue import ResultQueue
 from phantom_hw.core.thread import Thread
@@ -45,6 +52,8 @@ class PhantomCore(wiring.Component):
         Nothing is in flight.
     activity : Out, array of pes masks of T bits
         Busy threads of PE row r, column c at index r * pe_cols + c (for counters and traces).
+    stalls : Out, stalls_layout
+        What it waits for (for counters).
 
     Latency: ``LINK_LATENCY`` cycles from a link to the PEs. After reset ``acc_halves`` cycles clear the banks; the
     links are served meanwhile.
@@ -67,6 +76,7 @@ class PhantomCore(wiring.Component):
             "result": Out(stream.Signature(result(config))),
             "idle": Out(1),
             "activity": Out(data.ArrayLayout(config.threads, config.pes)),
+            "stalls": Out(stalls_layout(config)),
         })
 
     @staticmethod
@@ -88,7 +98,8 @@ class PhantomCore(wiring.Component):
         with m.If(self.layer.valid & self.layer.ready):
             m.d.sync += layer.eq(self.layer.payload)
         for index, pe in enumerate(flat):
-            m.d.comb += [pe.layer.eq(layer), pe.new_layer.eq(new_layer), self.activity[index].eq(pe.activity)]
+            m.d.comb += [pe.layer.eq(layer), pe.new_layer.eq(new_layer), self.activity[index].eq(pe.activity),
+                         self.stalls.moving[index].eq(pe.no_row), self.stalls.stationary[index].eq(pe.no_item)]
 
         row_waiting = self._rows(m, pes)
         item_waiting = self._items(m, pes)
@@ -151,6 +162,7 @@ class PhantomCore(wiring.Component):
         config = self.config
         m.submodules.drain = drain = DrainControl(config)
         m.submodules.reduction = reduction = L2Reduction(config)
+        m.d.comb += self.stalls.drain.eq(drain.read.any())
         m.d.comb += [drain.outputs.eq(layer.outputs), drain.span.eq(layer.span)]
 
         def delayed(value, cycles, name):

@@ -8,7 +8,8 @@ from amaranth.utils import bits_for, ceil_log2
 
 from phantom_hw.config import PhantomConfig
 
-__all__ = ["item_layout", "layer_layout", "moving_layout", "result_layout", "stationary_layout", "sum_layout"]
+__all__ = ["item_layout", "layer_layout", "moving_layout", "result_layout", "stalls_layout",
+           "stationary_layout", "sum_layout"]
 
 
 def moving_layout(config: PhantomConfig) -> data.StructLayout:
@@ -81,6 +82,14 @@ def sum_layout(config: PhantomConfig) -> data.StructLayout:
         "last": 1,
         "tile_last": 1,
     })
+
+
+def stalls_layout(config: PhantomConfig) -> data.StructLayout:
+    """What a core waits for: each PE for a row or for an item, a bit each; and whether it drains.
+
+    A PE waits if its window is empty: for a row, if it has an item, and for an item, if it has a row.
+    """
+    return data.StructLayout({"moving": config.pes, "stationary": config.pes, "drain": 1})
 
 
 def result_layout(config: PhantomConfig) -> data.StructLayout:

@@ -54,6 +54,8 @@ class ProcessingElement(wiring.Component):
         The values, ``Thread.READ_LATENCY`` cycles later.
     busy : Out
         Items are in the store or the window.
+    no_row, no_item : Out
+        The window is empty and an item waits for its row, a row for its items (a cycle later).
     activity : Out, T bits
         Threads with a product, ``ACTIVITY_DELAY`` cycles after their selection.
 
@@ -89,6 +91,8 @@ class ProcessingElement(wiring.Component):
             "drain_address": In(ceil_log2(config.acc_halves)),
             "drained": Out(data.ArrayLayout(signed(config.acc_width), config.threads)),
             "busy": Out(1),
+            "no_row": Out(1),
+            "no_item": Out(1),
             "activity": Out(config.threads),
         })
 
@@ -211,6 +215,10 @@ class ProcessingElement(wiring.Component):
             oldest.eq(Mux(empty, current, window.tags[0])),
             self.done.eq(Mux(empty, tile != self.drain_tile, oldest.tile != self.drain_tile[0])),
             self.busy.eq(~items.empty),
+        ]
+        m.d.sync += [
+            self.no_row.eq(empty & items.waiting[0] & (loaded == current.row)),
+            self.no_item.eq(empty & ~items.waiting[0] & (loaded != current.row)),
         ]
         # threads read row and item in the fetch stage: what they use is given back one cycle after it left the window
         released = Signal(tag_layout(config))

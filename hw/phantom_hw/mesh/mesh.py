@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from phantom_hw import emit
 from phantom_hw.config import PhantomConfig
+from phantom_hw.core.layouts import stalls_layout
 from phantom_hw.mesh.packets import moving_packet, stationary_packet, sum_packet
 from phantom_hw.mesh.tile import MeshTile
 
@@ -36,6 +37,8 @@ class PhantomMesh(wiring.Component):
         Nothing is in flight but for sums.
     activity : Out, array of R x C arrays of pes masks of T bits
         Busy threads.
+    stalls : Out, array of R x C stalls_layout
+        What the cores wait for.
     """
 
     def __init__(self, config: PhantomConfig):
@@ -51,6 +54,7 @@ class PhantomMesh(wiring.Component):
             "sums": Out(stream.Signature(sum_packet(config))).array(config.mesh_rows * config.drain_lanes),
             "idle": Out(1),
             "activity": Out(data.ArrayLayout(data.ArrayLayout(config.threads, config.pes), config.cores)),
+            "stalls": Out(data.ArrayLayout(stalls_layout(config), config.cores)),
         })
 
     def elaborate(self, platform):
@@ -62,7 +66,8 @@ class PhantomMesh(wiring.Component):
                  for r in range(rows)]
         for r, row in enumerate(tiles):
             for c, tile in enumerate(row):
-                m.d.comb += [tile.column.eq(c), self.activity[r * cols + c].eq(tile.activity)]
+                m.d.comb += [tile.column.eq(c), self.activity[r * cols + c].eq(tile.activity),
+                             self.stalls[r * cols + c].eq(tile.stalls)]
                 _join(m, row[c - 1].moving_out if c else self.moving[r], tile.moving_in)
                 _join(m, tiles[r - 1][c].stationary_out if r else self.stationary[c], tile.stationary_in)
                 if c and config.lane_of(c - 1) == config.lane_of(c):

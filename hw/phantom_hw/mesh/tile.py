@@ -10,7 +10,7 @@ from amaranth.utils import ceil_log2
 from phantom_hw import emit
 from phantom_hw.config import PhantomConfig
 from phantom_hw.core.core import PhantomCore
-from phantom_hw.core.layouts import layer_layout, moving_layout, stationary_layout
+from phantom_hw.core.layouts import layer_layout, moving_layout, stalls_layout, stationary_layout
 from phantom_hw.mesh.node import ForkNode, MergeNode
 from phantom_hw.mesh.packets import local_stationary_layout, moving_packet, stationary_packet, sum_packet
 
@@ -34,6 +34,8 @@ class MeshTile(wiring.Component):
         Nothing is in flight here, but for sums that passed.
     activity : Out, array of pes masks of T bits
         Busy threads of the core.
+    stalls : Out, stalls_layout
+        What the core waits for.
 
     Latency: 1 cycle from link to link, 1 more to the core. Throughput: 1 packet a cycle.
     """
@@ -54,6 +56,7 @@ class MeshTile(wiring.Component):
             "sums_in": In(sums), "sums_out": Out(sums),
             "idle": Out(1),
             "activity": Out(data.ArrayLayout(config.threads, config.pes)),
+            "stalls": Out(stalls_layout(config)),
         })
 
     def elaborate(self, platform):
@@ -63,7 +66,7 @@ class MeshTile(wiring.Component):
         stationary_empty = self._stationary(m, core)
         self._sums(m, core)
         m.d.sync += self.idle.eq(moving_empty & stationary_empty & core.idle)
-        m.d.comb += self.activity.eq(core.activity)
+        m.d.comb += [self.activity.eq(core.activity), self.stalls.eq(core.stalls)]
         return m
 
     def _moving(self, m: Module, core):

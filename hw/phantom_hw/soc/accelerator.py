@@ -72,7 +72,7 @@ class PhantomAccelerator(wiring.Component):
         m = Module()
         config, bus = self._config, self._bus
         commands = CommandSet(config, address_width=config.address_width)
-        m.submodules.control = control = ControlPlane(commands, config.bus_width)
+        m.submodules.control = control = ControlPlane(commands)
         halt, stopped = control.halt, ResetInserter(control.halt)
         m.submodules.reader = reader = ReadManager(bus)
         m.submodules.writer = writer = WriteManager(bus)
@@ -183,13 +183,21 @@ class PhantomAccelerator(wiring.Component):
 
     def _counters(self, m: Module, control, mesh, streams) -> None:
         """Performance counters, and whether anything moves."""
-        m.submodules.threads = threads = PopCount(len(Value.cast(mesh.activity)))
+        stalls = list(mesh.stalls)
+        counted = {
+            "busy_threads": Value.cast(mesh.activity),
+            "moving_starved": Cat(core.moving for core in stalls),
+            "stationary_starved": Cat(core.stationary for core in stalls),
+            "drain": Cat(core.drain for core in stalls),
+        }
+        for name, bits in counted.items():
+            m.submodules[name] = count = PopCount(len(bits))
+            m.d.comb += [count.bits.eq(bits), getattr(control, name).eq(count.count)]
         bus = [(self.read.r, control.read_beats), (self.write.w, control.write_beats)]
         moves = [one.valid & one.ready for one in streams] + [one.valid & one.ready for one, _ in bus]
         progress = Signal()
         m.d.sync += progress.eq(any_of([*moves, Value.cast(mesh.activity).any()]))
         m.d.comb += [
-            threads.bits.eq(Value.cast(mesh.activity)), control.busy_threads.eq(threads.count),
             control.progress.eq(progress),
             *(counter.eq(one.valid & one.ready) for one, counter in bus),
         ]

@@ -69,11 +69,12 @@ class RowCutter(wiring.Component):
         left = Signal(position_bits(self._config) + 1)  # positions of the row, if lines are not taken whole
         there, goes, through = Signal(piece_bits(self._config)), Signal(), Signal()
         row_ends, word_ends, slot_ends = Signal(), Signal(), Signal()
+        fewer, same = self._compare(left, there)
         m.d.comb += [
             there.eq(Mux(~current.fill & self.source.payload.last, slot.last, lanes) - start),
-            word_ends.eq(current.whole | (left >= there)),
-            slot_ends.eq(Mux(current.fill, left <= there, word_ends & self.source.payload.last)),
-            row_ends.eq(Mux(current.whole, slot_ends & slot.line, slot_ends | (left <= there))),
+            word_ends.eq(current.whole | ~fewer),
+            slot_ends.eq(Mux(current.fill, fewer | same, word_ends & self.source.payload.last)),
+            row_ends.eq(Mux(current.whole, slot_ends & slot.line, slot_ends | fewer | same)),
             piece.count.eq(Mux(word_ends, there, left)),
             piece.values.eq(Mux(current.fill, 0, self._shifted(start))),
             self.piece.valid.eq(self.busy & self.slot.valid & (current.fill | self.source.valid)),
@@ -101,12 +102,17 @@ class RowCutter(wiring.Component):
     def _next_row(self, m: Module, channel_ends: Value) -> None:
         """On to the place of the next row; ``current.home`` stays where the channel began."""
         home, current = self.piece.payload.home, self.current
-        following = Signal.like(home)
-        m.d.comb += following.eq(Mux(channel_ends, current.home, home) +
-                                 Mux(channel_ends, current.channel_step, current.row_step))
-        m.d.sync += home.eq(following)
         with m.If(channel_ends):
-            m.d.sync += current.home.eq(following)
+            m.d.sync += [home.eq(current.home + current.channel_step), current.home.eq(
+                current.home + current.channel_step)]
+        with m.Else():
+            m.d.sync += home.eq(home + current.row_step)
+
+    @staticmethod
+    def _compare(left: Value, there: Value) -> tuple[Value, Value]:
+        """``left < there`` and ``left == there``; the long ``left`` is compared without its carry chain."""
+        low, none = left[:len(there)], ~left[len(there):].any()
+        return none & (low < there), none & (low == there)
 
     def _shifted(self, start: Value) -> Value:
         """The values of the word from lane ``start`` on."""

@@ -53,7 +53,8 @@ class MovingLoader(wiring.Component):
 
     Latency: 1 cycle from a command to its first request; from a slot's first word to its first write that of the
     decoder and ``PhaseScatter.LATENCY``. Throughput: 1 write a cycle, and 1 dense word a cycle with a stride of 1 and
-    no row that ends within a word. A command takes a cycle more, one with another stride than 1 up to 27 in all.
+    no row that ends within a word. Between the writes of two commands is a cycle. A command takes 3 cycles at least,
+    with another stride than 1 up to 27, while the one before is written.
     """
 
     SLOTS_AHEAD = ShortQueue.PLACES
@@ -97,7 +98,7 @@ class MovingLoader(wiring.Component):
             self.command.ready.eq(requests.source.ready & placements.source.ready),
             requests.source.valid.eq(taken), placements.source.valid.eq(taken),
             scatter.current.eq(cutter.current), self.error.eq(decoder.error),
-            self.busy.eq(requests.busy | placements.sink.valid | origin.busy | cutter.busy | scatter.busy
+            self.busy.eq(requests.busy | placements.busy | origin.busy | cutter.busy | scatter.busy
                          | ~decoder.idle),
         ]
         self._split(m, requests.source.payload, placements.source.payload)

@@ -64,7 +64,7 @@ class PlacementOrigin(wiring.Component):
     busy : Out
         A placement is inside.
 
-    Latency: 2 cycles with a stride of 1; 27 at most. Throughput: one in that time.
+    Latency: 2 cycles with a stride of 1; 26 at most. Throughput: one in that time and a cycle.
     """
 
     def __init__(self, config: PhantomConfig):

@@ -11,7 +11,7 @@ __all__ = ["ShortQueue"]
 
 
 class ShortQueue(wiring.Component):
-    """``PLACES`` places between two streams, as many as a LUT-RAM has.
+    """``PLACES`` places between two streams, as many as a LUT-RAM has, and one more at the output.
 
     Parameters
     ----------
@@ -22,14 +22,19 @@ class ShortQueue(wiring.Component):
     source : In, stream
     sink : Out, stream
 
-    Latency: 1 cycle. Throughput: 1 payload a cycle. ``source.ready`` and ``sink.valid`` depend on registers only.
+    busy : Out
+        Something is inside.
+
+    Latency: 2 cycles. Throughput: 1 payload a cycle. ``source.ready``, ``sink.valid`` and the payload are registers.
     """
 
     PLACES = 16
+    LATENCY = 2
 
     def __init__(self, payload):
         self._payload = payload
-        super().__init__({"source": In(stream.Signature(payload)), "sink": Out(stream.Signature(payload))})
+        super().__init__({"source": In(stream.Signature(payload)), "sink": Out(stream.Signature(payload)),
+                          "busy": Out(1)})
 
     def elaborate(self, platform):
         m = Module()
@@ -37,15 +42,17 @@ class ShortQueue(wiring.Component):
             shape=self._payload, depth=self.PLACES, init=[], attrs={"ram_style": "distributed"})
         write, read = memory.write_port(), memory.read_port(domain="comb")
         back, front = Signal(range(self.PLACES)), Signal(range(self.PLACES))
-        some, full = Signal(), Signal()
+        head = Signal.like(self.sink.payload, reset_less=True)
+        some, full = Signal(), Signal()  # of the places in the LUT-RAM
         enters, leaves = Signal(), Signal()
         m.d.comb += [
-            self.source.ready.eq(~full), self.sink.valid.eq(some),
-            enters.eq(self.source.valid & ~full), leaves.eq(some & self.sink.ready),
-            write.en.eq(enters), write.addr.eq(back), write.data.eq(self.source.payload),
-            read.addr.eq(front), self.sink.payload.eq(read.data),
+            self.source.ready.eq(~full), self.sink.payload.eq(head), self.busy.eq(some | self.sink.valid),
+            enters.eq(self.source.valid & ~full), leaves.eq(some & (~self.sink.valid | self.sink.ready)),
+            write.en.eq(enters), write.addr.eq(back), write.data.eq(self.source.payload), read.addr.eq(front),
         ]
         m.d.sync += [back.eq(back + enters), front.eq(front + leaves)]
+        with m.If(~self.sink.valid | self.sink.ready):
+            m.d.sync += [self.sink.valid.eq(some), head.eq(read.data)]
         with m.If(enters & ~leaves):
             m.d.sync += [some.eq(1), full.eq((back + 1)[:len(front)] == front)]
         with m.Elif(leaves & ~enters):

@@ -118,6 +118,6 @@ class PhaseScatter(wiring.Component):
                 m.d.sync += kept.eq(behind)
             with m.If(final):
                 m.d.sync += here.eq(Mux(exact, behind, Mux(known, kept, onward)))
-        with m.If(self.piece.ready & piece.first):
+        with m.If(self.piece.ready & self.piece.valid & piece.first):
             m.d.sync += here.eq(Cat((piece.home + current.lead)[:bits], (1 - current.lead)[:bits], current.until))
         return place

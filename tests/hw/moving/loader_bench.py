@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,7 +20,7 @@ from phantom_hw.moving.loader import MovingLoader
 from phantom_hw.soc.commands import CommandSet
 from phantom_hw.soc.layouts import unit_layout
 
-__all__ = ["Fill", "Load", "LoaderBench", "drawn_fill", "drawn_load"]
+__all__ = ["Fill", "Load", "LoaderBench", "drawn_fill", "drawn_load", "places"]
 
 QUIET = 24
 """Cycles that are watched after the unit said that it is done."""
@@ -39,18 +40,19 @@ class Load:
                  self.contents[c, l, s])
                 for c in range(f["channels"]) for l in range(f["lines"]) for s in range(f["slots"])]
 
-    def places(self, config: PhantomConfig) -> list[tuple[int, int]]:
-        """Place and value of each position."""
+    def parts(self, config: PhantomConfig) -> list[list[tuple[int, int]]]:
+        """Place and value of each position, slot by slot."""
         f, result = self.fields, []
         slot_rows = 1 if f["slots"] > 1 else -(-f["last_positions"] // f["width"])
         for (c, l, s), values in self.contents.items():
+            result.append([])
             for q, value in enumerate(values.tolist()):
                 row, x = (0, s * f["positions"] + q) if f["slots"] > 1 else divmod(q, f["width"])
                 x += f["x"]
                 place = (f["offset"] + c * f["channel_step"] + (l * slot_rows + row) * f["row_step"]
                          + x % f["stride"] * f["phase_step"] + x // f["stride"])
                 wide = config.operand_width if f["signed"] else config.act_width
-                result.append((place % config.moving_positions, value & (1 << wide) - 1))
+                result[-1].append((place % config.moving_positions, value & (1 << wide) - 1))
         return result
 
 
@@ -60,16 +62,21 @@ class Fill:
 
     fields: dict[str, int]
 
-    def places(self, config: PhantomConfig) -> list[tuple[int, int]]:
-        """Place and value of each zero."""
+    def parts(self, config: PhantomConfig) -> list[list[tuple[int, int]]]:
+        """Place and value of each zero, row by row."""
         f = self.fields
-        return [((f["offset"] + i * f["step"] + k) % config.moving_positions, 0)
-                for i in range(f["count"]) for k in range(f["length"])]
+        return [[((f["offset"] + i * f["step"] + k) % config.moving_positions, 0) for k in range(f["length"])]
+                for i in range(f["count"])]
 
 
-def _distinct(places: list[tuple[int, int]]) -> bool:
+def places(command: Load | Fill, config: PhantomConfig) -> list[tuple[int, int]]:
+    """Place and value of all that a command writes, in order."""
+    return [write for part in command.parts(config) for write in part]
+
+
+def _distinct(written: list[tuple[int, int]]) -> bool:
     """No place is written twice: then the order within a command does not matter."""
-    return len({place for place, _ in places}) == len(places)
+    return len({place for place, _ in written}) == len(written)
 
 
 def _values(rng: np.random.Generator, config: PhantomConfig, count: int, is_signed: bool) -> np.ndarray:
@@ -96,14 +103,14 @@ def drawn_load(rng: np.random.Generator, config: PhantomConfig, **fixed: int) ->
             "x": int(rng.choice([0, 1, 3, rng.integers(1 << 16)])),
             "offset": int(rng.integers(config.moving_positions)), **fixed,
         }
-        places = config.moving_positions - 1
+        highest = config.moving_positions - 1
         longest = (f["slots"] * f["positions"]) // f["stride"] + 2
         phase = int(rng.integers(longest, longest + 9))
-        row = int(rng.integers(min(f["stride"], f["slots"] * f["positions"]) * longest, places + 1)) \
+        row = int(rng.integers(min(f["stride"], f["slots"] * f["positions"]) * longest, highest + 1)) \
             if rng.random() < 0.3 else f["stride"] * phase + int(rng.integers(4))
         rows = f["lines"] * (1 if f["slots"] > 1 else -(-f["last_positions"] // f["width"]))
         steps = {"phase_step": phase, "row_step": row, "channel_step": rows * row + int(rng.integers(9))}
-        f |= {name: min(step, places) if rng.random() < 0.9 else step & places for name, step in steps.items()}
+        f |= {name: min(step, highest) if rng.random() < 0.9 else step & highest for name, step in steps.items()}
         f |= {name: value for name, value in fixed.items() if name in steps}
         # in memory any of the three may be the innermost
         size = slot_bytes(config.chunk, config.act_width, 8)
@@ -116,7 +123,7 @@ def drawn_load(rng: np.random.Generator, config: PhantomConfig, **fixed: int) ->
                 for s in range(f["slots"]):
                     count = f["last_positions" if s == f["slots"] - 1 else "positions"]
                     load.contents[c, l, s] = _values(rng, config, count, bool(f["signed"]))
-        if _distinct(load.places(config)):
+        if _distinct(places(load, config)):
             f["address"] = 0
             return load
     raise AssertionError("no load found")
@@ -155,6 +162,8 @@ class LoaderBench:
     times: dict[str, list[int]] = field(default_factory=lambda: {"command": [], "request": [], "data": [], "write": []})
     cycle: int = 0
     error: SlotError = SlotError.NONE
+    tampers: dict[int, Callable[[bytes], bytes]] = field(default_factory=dict)
+    """By the place of a request: what the memory makes of its bytes."""
 
     def __post_init__(self):
         print(f"seed {self.seed}")
@@ -192,13 +201,14 @@ class LoaderBench:
         """The words of the bus of a request."""
         size, layout = self.config.bus_width // 8, dense_layout(self.config.bus_width)
         content = bytes(self.memory[address + i] for i in range(length))
+        content = self.tampers.get(len(self.requests) - 1, bytes)(content)
         return [layout.const({"data": int.from_bytes(content[i:i + size], "little"), "count": len(content[i:i + size]),
-                              "last": i + size >= length}).as_bits() for i in range(0, length, size)]
+                              "last": i + size >= len(content)}).as_bits() for i in range(0, len(content), size)]
 
     def run(self, commands: list[Load | Fill], limit: int | None = None) -> None:
         """Carry out commands, ``limit`` cycles at most, and see that the unit says in time that it is done."""
         dut = self.dut
-        total = sum(len(command.places(self.config)) for command in commands)
+        total = sum(len(places(command, self.config)) for command in commands)
         slots = sum(len(command.contents) for command in commands if isinstance(command, Load))
         limit = limit or 500 + int((8 * total + 60 * len(commands) + slots * (20 + 2 * self.latency))
                                    / (1 - self.stall) ** 2)
@@ -280,15 +290,18 @@ class LoaderBench:
         simulator.add_testbench(watch)
         simulator.run()
 
-    def check(self, commands: list[Load | Fill]) -> None:
-        """Compare the buffers that the writes make with those that the commands ask for."""
-        config = self.config
+    def check(self, commands: list[Load | Fill], damaged: bool = False) -> None:
+        """Compare the buffers that the writes make with those that the commands ask for.
+
+        If slots are ``damaged``, what they may have written is not looked at.
+        """
+        config, doubtful = self.config, np.zeros((self.config.mesh_rows, self.config.moving_positions), bool)
         start = self.rng.integers(1 << config.operand_width, size=(config.mesh_rows, config.moving_positions))
         got, expected = start.copy(), start.copy()
         for command in commands:
             for row in range(config.mesh_rows):
                 if command.fields["rows"] >> row & 1:
-                    for place, value in command.places(config):
+                    for place, value in places(command, config):
                         expected[row, place] = value
         for write in self.writes:
             assert 1 <= write["count"] <= config.moving_link
@@ -297,7 +310,21 @@ class LoaderBench:
                 if write["rows"] >> row & 1:
                     for i in range(write["count"]):
                         got[row, (write["place"] + i) % config.moving_positions] = write["values"][i]
-        np.testing.assert_array_equal(got, expected)
-        assert sum(write["count"] for write in self.writes) == sum(len(c.places(config)) for c in commands)
+        if damaged:
+            self._mark(commands, doubtful)
+            assert doubtful.any() and not doubtful.all()
+        np.testing.assert_array_equal(np.where(doubtful, 0, got), np.where(doubtful, 0, expected))
+        assert sum(write["count"] for write in self.writes) == sum(len(places(c, config)) for c in commands)
         assert self.requests == [request for command in commands if isinstance(command, Load)
                                  for request in self.expected_requests(command)]
+
+    def _mark(self, commands: list[Load | Fill], doubtful: np.ndarray) -> None:
+        """Mark the places whose last value is from a tampered slot."""
+        request = 0
+        for command in commands:
+            for slot in command.parts(self.config):
+                damaged = isinstance(command, Load) and request in self.tampers
+                request += isinstance(command, Load)
+                for row in range(self.config.mesh_rows):
+                    if command.fields["rows"] >> row & 1:
+                        doubtful[row, [place for place, _ in slot]] = damaged

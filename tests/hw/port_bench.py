@@ -8,7 +8,7 @@ import numpy as np
 from amaranth.hdl import Value
 from amaranth.sim import Simulator
 
-__all__ = ["PortBench"]
+__all__ = ["PortBench", "assert_same"]
 
 QUIET = 40
 """Cycles that are watched after everything came: nothing more may."""
@@ -140,3 +140,12 @@ class PortBench:
             simulator.add_testbench(bench, background=True)
         simulator.add_testbench(watch)
         simulator.run()
+
+
+def assert_same(name: str, got: list, expected: list) -> None:
+    """Two lists are equal; otherwise say how long they are and where they differ first (pytest would take minutes)."""
+    if got != expected:
+        pairs = zip(got, expected, strict=False)
+        place = next((i for i, (one, other) in enumerate(pairs) if one != other), min(len(got), len(expected)))
+        raise AssertionError(f"{name}: {len(got)} instead of {len(expected)}; at {place}: "
+                             f"{got[place:place + 1]!r} instead of {expected[place:place + 1]!r}")

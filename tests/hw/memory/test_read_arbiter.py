@@ -7,7 +7,7 @@ from amaranth.hdl import Value
 from phantom_hw import emit
 from phantom_hw.memory.parameters import BusParameters
 from phantom_hw.memory.read_arbiter import ReadArbiter
-from port_bench import PortBench
+from port_bench import PortBench, assert_same
 
 MEMORY = 1 << 12
 
@@ -90,7 +90,8 @@ def test_everyone_gets_its_bytes(width, clients, stall):
     rng = np.random.default_rng(seed + 1)
     plan = [requests(rng, int(rng.integers(10, 30)), width) for _ in range(clients)]
     pieces, expected, asked, _ = simulate(width, plan, seed, stall)
-    assert pieces == expected
+    for client, (got, wanted) in enumerate(zip(pieces, expected, strict=True)):
+        assert_same(f"client {client}", got, wanted)
     assert sorted(asked) == sorted(request for one in plan for request in one)
 
 

@@ -7,7 +7,7 @@ from amaranth.hdl import Value
 from phantom_hw.memory.parameters import BusParameters
 from phantom_hw.memory.records import RecordUnpacker
 from phantom_hw.memory.table_loader import TableLoader
-from port_bench import PortBench
+from port_bench import PortBench, assert_same
 
 PLACES, TAG, MEMORY = 32, 3, 1 << 14
 
@@ -57,7 +57,7 @@ def test_equals_byte_strings(width, record_bytes, stall):
         ((offset + i) % PLACES, tag, int.from_bytes(
             image[address + i * record_bytes:address + (i + 1) * record_bytes], "little"))
         for address, count, offset, tag in orders for i in range(count)]
-    assert writes == expected
+    assert_same("writes", writes, expected)
 
 
 @pytest.mark.parametrize(("width", "record_bytes"), [(64, 8), (64, 24), (128, 8), (256, 24), (512, 8), (512, 152)])

@@ -17,7 +17,7 @@ from phantom_hw.moving.layouts import (
 )
 from phantom_hw.moving.sequencer import MovingSequencer
 from phantom_hw.results.layouts import pattern_layout, tile_layout
-from port_bench import PortBench
+from port_bench import PortBench, assert_same
 
 CONFIGURATIONS = {
     **{name: PhantomConfig.preset(name) for name in ("tiny", "ulx3s", "paper", "icebreaker")},
@@ -217,8 +217,10 @@ class Run:
         """Simulate, and compare everything."""
         self.bench.run(lambda ctx: not ctx.get(self.dut.stream_busy), limit)
         assert [payload for payload, _ in self.patterns] == self.expected_patterns
-        assert [[payload for payload, _ in got] for got in self.tiles] == self.reference.tiles
-        assert [[payload for payload, _ in got] for got in self.descriptors] == self.reference.descriptors
+        for name in ("tiles", "descriptors"):
+            for number, (got, expected) in enumerate(
+                    zip(getattr(self, name), getattr(self.reference, name), strict=True)):
+                assert_same(f"{name} {number}", [payload for payload, _ in got], expected)
         assert self.settings == self.expected_settings
         assert self.changes == self.expected_changes
         return self

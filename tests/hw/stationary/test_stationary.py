@@ -9,7 +9,7 @@ from phantom_hw.config import PhantomConfig
 from phantom_hw.mesh.packets import local_stationary_layout
 from phantom_hw.stationary.layouts import packet_bytes
 from phantom_hw.stationary.unit import StationaryUnit
-from port_bench import PortBench
+from port_bench import PortBench, assert_same
 
 CONFIGURATIONS = {
     **{name: PhantomConfig.preset(name) for name in ("tiny", "ulx3s", "paper", "icebreaker")},
@@ -75,7 +75,8 @@ class Run:
     def run(self):
         total = sum(map(len, self.expected))
         self.bench.run(lambda ctx: sum(map(len, self.got)) >= total, 20 * total + 20_000)
-        assert [[payload for payload, _ in got] for got in self.got] == self.expected
+        for column, (got, expected) in enumerate(zip(self.got, self.expected, strict=True)):
+            assert_same(f"column {column}", [payload for payload, _ in got], expected)
         return self
 
 

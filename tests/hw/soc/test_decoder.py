@@ -144,7 +144,7 @@ def test_errors_of_units_and_aborts(config):
     jobs = []
     for i in range(60):
         job = Job(random_stream(rng, REFERENCE, 8), stall=rng.choice([0, 0.3]), longest=20)
-        cycle = int(rng.integers(16 * 512 // config.bus_width + 42))
+        cycle = int(rng.integers(16 * 512 // config.bus_width + 64))
         if i % 3 == 2:
             job.abort_at = cycle
         else:

@@ -89,10 +89,9 @@ class ResultWriter(wiring.Component):
             self.idle.eq(Cat(*(encoder.idle for encoder in encoders), ~self.request.valid, ~self.data.valid).all()),
         ]
         stays = (slot_offered & ~requests.source.ready) | (word_offered & ~(words.source.ready & word.last))
-        # what the owner offers in its slot's last cycle is that slot, not the next
-        others = Cat(encoder.slots.valid | encoder.sink.valid for encoder in encoders) & ~owner
-        with m.If(~stays & others.any()):
-            m.d.sync += owner.eq(_first_after(owner, others))
+        offered = Cat(encoder.slots.valid | encoder.sink.valid for encoder in encoders)
+        with m.If(~stays & offered.any()):
+            m.d.sync += owner.eq(_first_after(owner, offered))
         return m
 
 
@@ -104,7 +103,7 @@ def _chosen(m: Module, owner: Signal, ports: Sequence, name: str):
 
 
 def _first_after(owner: Signal, candidates: Value) -> Value:
-    """The first set bit of the candidates behind the owner's, going round."""
+    """The first set bit of the candidates behind the owner's, going round; the owner's own comes last."""
     behind = candidates & Cat(owner[:i].any() if i else Const(0) for i in range(len(owner)))
     chosen = Mux(behind.any(), behind, candidates)
     return chosen & (~chosen + 1)[:len(owner)]

@@ -93,6 +93,32 @@ def test_presets(preset):
     check(PhantomConfig.preset(preset), 77, 0.2)
 
 
+def test_busy_as_long_as_a_tile_waits_for_its_sums():
+    config = configuration(mesh_rows=2, mesh_cols=2)
+    bench = UnitBench(config, 8, 0.3)
+
+    async def steps(ctx):
+        table = Parameters.random(config, bench.rng)
+        await bench.load(ctx, 3, 1, 0, config.lane_channels, 0, table)
+        await bench.patterns(ctx, range(PATTERNS))
+        await bench.rest(ctx)
+        bench.tiles(2, range(config.lane_channels), [0], range(PATTERNS), 1, 0)
+        sums = [list(queue) for queue in bench.sums]
+        for queue in bench.sums:
+            queue.clear()
+        while any(bench.announced):
+            await ctx.tick()
+        for _ in range(50):
+            assert ctx.get(bench.dut.busy)
+            await ctx.tick()
+        for queue, held in zip(bench.sums, sums, strict=True):
+            queue.extend(held)
+        await bench.rest(ctx)
+
+    bench.run(steps)
+    assert bench.expected
+
+
 @pytest.mark.verify
 @pytest.mark.parametrize("seed", range(12))
 def test_memory_holds_the_golden_slots_long(seed):

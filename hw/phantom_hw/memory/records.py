@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import gcd
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -67,7 +67,8 @@ class RecordUnpacker(wiring.Component):
         m.d.comb += [
             self.sink.valid.eq(fill >= record), self.sink.payload.eq(held[:record * bits]),
             left.eq(Mux(self.sink.valid, fill - record, fill)),
-            rest.eq(Mux(self.sink.valid, held >> record * bits, held)),
+            # with words of one unit nothing is left when a record leaves
+            rest.eq(Mux(self.sink.valid, held >> record * bits, held) if word > 1 else held),
             self.source.ready.eq(left < record),
         ]
         m.d.sync += [held.eq(rest), fill.eq(left)]
@@ -83,6 +84,6 @@ class RecordUnpacker(wiring.Component):
         with m.Switch(left):
             for fill in range(self._record):
                 with m.Case(fill):
-                    space = Const(0, (self._record - 1 - fill) * bits)
-                    m.d.comb += joined.eq(Cat(rest[:fill * bits], data, space))
+                    # what lies above does not count; as it is, it costs no multiplexer
+                    m.d.comb += joined.eq(Cat(rest[:fill * bits], data, rest[fill * bits + len(data):]))
         return joined

@@ -80,20 +80,21 @@ class RowProgram(wiring.Component):
             shape=size, depth=self._config.program_words, init=[], attrs={"no_rw_check": 1})
         self._load(m, memory.write_port())
 
-        # the output of the memory is slow, so that a register follows it
-        read, out = memory.read_port(), Signal(fetched_layout(self._config), reset_less=True)
+        # ``head`` becomes the output register of the RAM, which is slow, so that another one follows it
+        read, out = memory.read_port(domain="comb"), Signal(fetched_layout(self._config), reset_less=True)
+        head = Signal(size, reset_less=True)
         has_read, has_out, to_read, to_out = Signal(), Signal(), Signal(), Signal()
         about = Signal(data.StructLayout({"base": 1, "rows": self._config.mesh_rows}), reset_less=True)
         m.d.comb += [
             to_out.eq(~has_out | self.fetched.ready), to_read.eq(~has_read | to_out),
-            self.fetch.ready.eq(to_read), read.en.eq(to_read), read.addr.eq(self.fetch.payload.index),
+            self.fetch.ready.eq(to_read), read.addr.eq(self.fetch.payload.index),
             self.fetched.valid.eq(has_out), self.fetched.payload.eq(out), self.empty.eq(~has_read & ~has_out),
         ]
         with m.If(to_read):
             m.d.sync += [has_read.eq(self.fetch.valid), about.base.eq(self.fetch.payload.base),
-                         about.rows.eq(self.fetch.payload.rows)]
+                         about.rows.eq(self.fetch.payload.rows), head.eq(read.data)]
         with m.If(to_out):
-            m.d.sync += [has_out.eq(has_read), out.entry.as_value().eq(read.data), out.base.eq(about.base),
+            m.d.sync += [has_out.eq(has_read), out.entry.as_value().eq(head), out.base.eq(about.base),
                          out.rows.eq(about.rows)]
         return m
 

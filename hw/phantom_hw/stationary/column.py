@@ -59,7 +59,8 @@ class StationaryColumn(wiring.Component):
         m.submodules.memory = memory = Memory(
             shape=local_stationary_layout(self._config).size, depth=self._config.stationary_words, init=[],
             attrs={"no_rw_check": 1})
-        write, read = memory.write_port(), memory.read_port()
+        write, read = memory.write_port(), memory.read_port(domain="comb")
+        head = Signal.like(read.data, reset_less=True)  # becomes the output register of the RAM
         new, now = data.View(layout, queue.r_data), Signal(layout, reset_less=True)  # ``repeats``: with this one
         place, left = Signal.like(now.offset), Signal.like(now.count)
         active, sending, rows = Signal(), Signal(), Signal.like(now.rows)
@@ -73,9 +74,9 @@ class StationaryColumn(wiring.Component):
 
             advance.eq(~sending | self.sink.ready), ends.eq(left == 1),
             loads.eq(~active | (advance & ends & (now.repeats == 1))), queue.r_en.eq(loads),
-            read.en.eq(advance), read.addr.eq(place),
+            read.addr.eq(place),
             self.sink.valid.eq(sending), packet.rows.eq(rows),
-            packet.layer.eq(read.data[0]), packet.content.as_value().eq(read.data[1:]),
+            packet.layer.eq(head[0]), packet.content.as_value().eq(head[1:]),
             self.idle.eq(~queue.r_rdy & ~active & ~sending),
         ]
         with m.If(loads):
@@ -84,5 +85,5 @@ class StationaryColumn(wiring.Component):
             m.d.sync += [place.eq(Mux(ends, now.offset, place + 1)), left.eq(Mux(ends, now.count, left - 1)),
                          now.repeats.eq(now.repeats - ends)]
         with m.If(advance):
-            m.d.sync += [sending.eq(active), rows.eq(now.rows)]
+            m.d.sync += [sending.eq(active), rows.eq(now.rows), head.eq(read.data)]
         return m

@@ -59,16 +59,14 @@ class PhaseScatter(wiring.Component):
         left = Signal(piece_bits(config), reset_less=True)  # positions of the piece from lane 0 on
         steps = Signal.like(current.steps, reset_less=True)  # writes behind this one, if the piece has enough positions
         active, goes, final = Signal(), Signal(), Signal()
-        numbers = range(1, lanes + 1)  # a stride above that gives the same count as that
         count, exact = Signal(piece_bits(config)), Signal()
         m.d.comb += [
             goes.eq(active & (~self.write.valid | self.write.ready)),
             final.eq((left == 1) | (steps == 0)),
             self.piece.ready.eq(~active | (goes & final)),
             # positions of this phase; exact if the position behind the piece would be the next of them
-            count.eq(select(current.steps, [lookup([left], lambda n, s=s: -(-n // s), len(left)) for s in numbers])),
-            exact.eq(~current.far & select(current.steps, [
-                lookup([left], lambda n, s=s: n % s == 0, 1) for s in numbers])),
+            count.eq(lookup([left, current.steps], lambda n, s: -(-n // (s + 1)), len(left))),
+            exact.eq(~current.far & lookup([left, current.steps], lambda n, s: n % (s + 1) == 0, 1)),
             self.busy.eq(active | self.write.valid),
         ]
         place = self._places(m, goes, final, count, exact)

@@ -78,13 +78,13 @@ class SlotRequests(wiring.Component):
         slots, lines = Signal(COUNT_BITS, reset_less=True), Signal(COUNT_BITS, reset_less=True)
         line_address, channel_address = (Signal.like(walk.address, name=name, reset_less=True)
                                          for name in ("line_address", "channel_address"))
-        goes, ends_line, ends_channel, ends = Signal(), Signal(), Signal(), Signal()
+        goes, ends_channel, ends = Signal(), Signal(), Signal()
+        ends_line, last_line, last_channel = Signal(), Signal(), Signal()  # registers, as all addresses wait for them
         positions = Mux(ends_line, walk.last_positions, walk.positions)
         low = positions[:exact_log2(self._config.moving_link)]
         room = self.header.ready & self.slot.ready
         m.d.comb += [
-            ends_line.eq(walk.slots == 1), ends_channel.eq(ends_line & (walk.lines == 1)),
-            ends.eq(ends_channel & (walk.channels == 1)),
+            ends_channel.eq(ends_line & last_line), ends.eq(ends_channel & last_channel),
             goes.eq(self.busy & Mux(walk.fill, self.slot.ready, room & self.request.ready)),
             self.request.valid.eq(self.busy & ~walk.fill & room),
             self.request.payload.address.eq(walk.address), self.request.payload.length.eq(self._bytes(positions)),
@@ -99,11 +99,16 @@ class SlotRequests(wiring.Component):
             m.d.sync += [
                 walk.eq(self.source.payload), slots.eq(self.source.payload.slots), lines.eq(self.source.payload.lines),
                 line_address.eq(self.source.payload.address), channel_address.eq(self.source.payload.address),
-                self.busy.eq(self.source.valid),
+                self.busy.eq(self.source.valid), ends_line.eq(self.source.payload.slots == 1),
+                last_line.eq(self.source.payload.lines == 1), last_channel.eq(self.source.payload.channels == 1),
             ]
         with m.Elif(goes):
             self._advance(m, walk, slots, lines, line_address, channel_address, ends_line, ends_channel)
-            m.d.sync += self.busy.eq(~ends)
+            m.d.sync += [self.busy.eq(~ends), ends_line.eq(walk.slots == 2)]
+            with m.If(ends_line):
+                m.d.sync += [ends_line.eq(slots == 1), last_line.eq(walk.lines == 2)]
+            with m.If(ends_channel):
+                m.d.sync += [last_line.eq(lines == 1), last_channel.eq(walk.channels == 2)]
         return m
 
     def _bytes(self, positions: Value) -> Value:

@@ -119,15 +119,24 @@ def test_fields_that_do_not_fit_each_other_do_not_hang(seed):
             for write in bench.writes for i in range(write["count"])} == written
 
 
+def test_zeros_are_busy_until_their_data_have_come():
+    """The mask alone says that all is zero; the bytes behind it come long after the writes."""
+    bench = LoaderBench(CONFIGURATIONS["tiny"], 6, gap=20)
+    load = simple(bench, zero=True)
+    bench.run([load])
+    bench.check([load])
+    assert bench.times["write"][-1] < bench.times["data"][-1]
+
+
 # --- time -------------------------------------------------------------------------------------------------
 
-def simple(bench: LoaderBench, **fields: int) -> Load:
-    """A load of one slot or of some, half of zeros."""
+def simple(bench: LoaderBench, zero: bool = False, **fields: int) -> Load:
+    """A load of one slot or of some, half of zeros or all."""
     chunk = bench.config.chunk
     f = {"channels": 1, "lines": 1, "slots": 1, "positions": chunk, "last_positions": chunk, "width": chunk,
          "stride": 1, "signed": 0, "rows": 1, "x": 0, "offset": 0, "channel_step": 256, "row_step": 32,
          "phase_step": 16, "slot_pitch": 32, "line_pitch": 64, "channel_pitch": 512, **fields}
-    values = bench.rng.integers(1, 100, chunk) * (np.arange(chunk) % 2)
+    values = bench.rng.integers(1, 100, chunk) * (0 if zero else np.arange(chunk) % 2)
     load = Load(f, {(c, l, s): values for c in range(f["channels"]) for l in range(f["lines"])
                     for s in range(f["slots"])})
     bench.store(load)

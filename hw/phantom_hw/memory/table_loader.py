@@ -88,7 +88,7 @@ class TableLoader(wiring.Component):
             self.write.payload.place.eq(span.place), self.write.payload.tag.eq(span.tag),
             ends.eq(self.write.valid & (span.left == 1)),
             spans.r_en.eq(~active | ends),
-            self.busy.eq(self.request.valid | spans.r_rdy | active),
+            self.busy.eq(spans.r_rdy | active),
         ]
         with m.If(spans.r_en):
             m.d.sync += [active.eq(spans.r_rdy), span.eq(head)]

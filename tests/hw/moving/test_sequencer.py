@@ -132,7 +132,7 @@ def random_settings(config, rng):
 class Run:
     """A sequencer with its memory, row streamers that work for some cycles on each descriptor, and lanes."""
 
-    def __init__(self, config, program, orders, seed, stall, work=4):
+    def __init__(self, config, program, orders, seed, stall, work=4, row_stalls=None):
         self.config, self.dut, self.orders = config, MovingSequencer(config), orders
         self.bench = PortBench(self.dut, seed, stall)
         self._expect(program)
@@ -153,7 +153,8 @@ class Run:
                 self.working[row] = int(rng.integers(1, work + 1))
             return take
 
-        self.descriptors = [bench.sink(port, start(row)) for row, port in enumerate(dut.descriptors)]
+        self.descriptors = [bench.sink(port, start(row), (row_stalls or {}).get(row))
+                            for row, port in enumerate(dut.descriptors)]
         self.settings, self.changes, self.offered = [0], [], False
         bench.each_cycle(self._look)
 
@@ -272,6 +273,29 @@ def test_rate():
     first = run.tiles[0][0][1]
     assert first - run.taken[0] == MovingSequencer.LATENCY
     assert run.descriptors[0][0][1] - first == 2 + EntryDispatcher.LATENCY
+
+
+def one_step(rows, count):
+    """A command with one base entry, the first of the program, and so many row entries."""
+    return 2, {"bases": 0, "base_count": 1, "start": 8, "count": count, "steps": 1, "rows": rows}
+
+
+def test_slow_row_streamers():
+    """Queues that are full: nothing is lost and nothing is doubled."""
+    config, rng = small("three"), np.random.default_rng(14)
+    orders = [one_step(7, 8)] * 6 + [one_step(int(rng.integers(8)), 8) for _ in range(6)]
+    Run(config, make_program(config, rng), orders, 14, 0.0, row_stalls={0: 0.8, 1: 0.7, 2: 0.9}).run()
+
+
+def test_a_full_queue_stops_only_its_own_row():
+    """A row streamer that takes nothing holds up nobody until there is a descriptor more for it than its queue has."""
+    config, rng = small("ulx3s"), np.random.default_rng(15)
+    orders = [one_step(1, 8), one_step(1, 8), one_step(2, 7), one_step(3, 4), one_step(2, 3)]
+    run = Run(config, make_program(config, rng), orders, 15, 0.0, row_stalls={0: 1.0})
+    run.bench.run(lambda ctx: run.bench.cycle > 200, 400, fed=False)
+    assert EntryDispatcher.DEPTH == 16
+    assert not run.descriptors[0]
+    assert_same("row 1", [payload for payload, _ in run.descriptors[1]], run.reference.descriptors[1][:7])
 
 
 @pytest.mark.parametrize("name", ["tiny", "ulx3s", "three", "icebreaker"])

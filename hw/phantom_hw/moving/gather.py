@@ -29,8 +29,8 @@ class RowGather(wiring.Component):
     """Put the values of a row's reads one behind another into the store, a word of ``moving_link`` values each beat.
 
     What a read brings is rotated to the lanes where the row goes on. It fills up a word of the store and may begin the
-    next one; what is written behind it the next read overwrites. Rows follow each other word by word, so that
-    short ones do not take the place of long ones.
+    next one; lanes and words behind the row's values hold anything, until the next read overwrites them. Rows follow
+    each other word by word, so that short ones do not take the place of long ones.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ class RowGather(wiring.Component):
         word = start[lane_bits:]
         inside, next_inside = word < words, word < words - 1
         plan = data.StructLayout({
-            "first": lanes, "kept": lanes, "low": 1, "high": 1, "step": 2, "hit": words, "last": 1,
+            "first": lanes, "kept": lanes, "step": 2, "hit": words, "last": 1,
             "ending": len(ending),
         })
         todo = Signal(plan, name="todo")
@@ -124,7 +124,6 @@ class RowGather(wiring.Component):
         m.d.comb += [
             todo.first.eq(first), todo.kept.eq(Mux(zero, 0, kept)), todo.last.eq(last),
             todo.ending.eq(ending),
-            todo.low.eq(inside & (count != 0)), todo.high.eq(next_inside & (total > lanes)),
             todo.step.eq((begun & inside) + (last & (total > lanes) & next_inside)),
             todo.hit.eq(Cat(word == i for i in range(words))),
         ]
@@ -148,13 +147,12 @@ class RowGather(wiring.Component):
         room, proceeds = Signal(), Signal()
         place, following = (Signal(RowStore.address_bits(self._config), init=i, name=name)
                             for i, name in enumerate(("word", "following")))
-        # since the room was looked at, two words may have been begun, and this read may begin two more
+        # since the room was looked at, two words may have been begun, and this read may use two more
         m.d.sync += room.eq((place - self.tail)[:len(place)] < RowStore.depth(self._config) - 4)
         m.d.comb += [
             proceeds.eq(valid & room & (~row.valid | row.ready)), self.advance.eq(~valid | proceeds),
             self.write.low.eq(place), self.write.high.eq(following), self.write.first.eq(todo.first),
-            self.write.enable.eq(Mux(proceeds, Mux(todo.first, todo.low.replicate(lanes), todo.high.replicate(lanes)),
-                                     0)),
+            self.write.enable.eq(proceeds),
             *(self.write.values[lane].eq(value) for lane, value in enumerate(values)),
         ]
         hits = [Const(0, 1), *todo.hit]

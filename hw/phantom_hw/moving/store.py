@@ -17,10 +17,10 @@ LUT_RAM_DEPTH = 64
 
 
 def lanes_layout(config: PhantomConfig) -> data.StructLayout:
-    """A write of the lanes ``enable``: those of ``first`` in the word ``low``, the others in the word ``high``."""
+    """A write of all lanes if ``enable``: those of ``first`` in the word ``low``, the others in the word ``high``."""
     address = RowStore.address_bits(config)
     return data.StructLayout({
-        "low": address, "high": address, "first": config.moving_link, "enable": config.moving_link,
+        "low": address, "high": address, "first": config.moving_link, "enable": 1,
         "values": data.ArrayLayout(config.operand_width, config.moving_link),
     })
 
@@ -74,7 +74,7 @@ class RowStore(wiring.Component):
             m.submodules[f"lane_{lane}"] = memory
             write, read = memory.write_port(), memory.read_port(domain="comb")
             m.d.comb += [
-                write.en.eq(self.write.enable[lane]), write.data.eq(self.write.values[lane]),
+                write.en.eq(self.write.enable), write.data.eq(self.write.values[lane]),
                 write.addr.eq(Mux(self.write.first[lane], self.write.low, self.write.high)),
                 read.addr.eq(self.place), self.values[lane].eq(read.data),
             ]

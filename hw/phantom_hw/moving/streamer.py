@@ -51,9 +51,9 @@ class RowStreamer(wiring.Component):
         From the cycle after a descriptor was taken low until its packets, if it ended a row, have left. A row that
         was begun and not ended does not count: the next part goes on with it.
 
-    Latency: 9 to 14 cycles from the last part to the first packet. Throughput: 1 read of up to ``moving_link`` values
-    and 1 packet a cycle, so that a row takes the larger of the number of its reads (one at least for each plane)
-    and of its packets.
+    Latency: :meth:`latency` cycles from a part of a single read to the first packet. Throughput: 1 read of up to
+    ``moving_link`` values and 1 packet a cycle, so that a row takes the larger of the number of its reads (one at
+    least for each plane) and of its packets.
     """
 
     def __init__(self, config: PhantomConfig):
@@ -71,6 +71,11 @@ class RowStreamer(wiring.Component):
             "moving": Out(stream.Signature(moving_packet(config))),
             "idle": Out(1),
         })
+
+    @staticmethod
+    def latency(config: PhantomConfig) -> int:
+        """Cycles from the last part of a row, if it is a single read, to the row's first packet: 8 to 13."""
+        return PlaneReader.LATENCY + RowGather.latency(config) + MaskFormer.stages(config) + RowSender.LATENCY
 
     def elaborate(self, platform):
         m = Module()

@@ -35,7 +35,10 @@ def jobs_layout(config: PhantomConfig) -> data.StructLayout:
 
 
 class StreamerTop(wiring.Component):
-    """A row streamer whose inputs are fed from one stream, so that their order is known."""
+    """A row streamer whose inputs are fed from one stream, so that their order is known.
+
+    ``early`` tells that the streamer was once ``idle`` before all packets of all rows had left.
+    """
 
     def __init__(self, config: PhantomConfig):
         self._config = config
@@ -44,6 +47,7 @@ class StreamerTop(wiring.Component):
             "jobs": In(stream.Signature(jobs_layout(config))),
             "moving": Out(stream.Signature(moving_packet(config))),
             "idle": Out(1),
+            "early": Out(1),
         })
 
     def elaborate(self, platform):
@@ -55,6 +59,12 @@ class StreamerTop(wiring.Component):
             self.idle.eq(dut.idle), dut.settings.eq(settings), dut.write.payload.eq(body.write),
             dut.patterns.payload.eq(body.pattern), dut.descriptors.payload.eq(body.descriptor),
         ]
+        inside, enters, leaves = Signal(16), Signal(), Signal()  # rows
+        m.d.comb += [
+            enters.eq(dut.descriptors.valid & dut.descriptors.ready & body.descriptor.last),
+            leaves.eq(self.moving.valid & self.moving.ready & self.moving.payload.last),
+        ]
+        m.d.sync += [inside.eq(inside + enters - leaves), self.early.eq(self.early | (dut.idle & (inside != 0)))]
         with m.Switch(Value.cast(job.kind)):
             with m.Case(Kind.SETTINGS.value):
                 m.d.comb += self.jobs.ready.eq(dut.idle)

@@ -25,6 +25,7 @@ CONFIGS = {
     "link 16": PhantomConfig(moving_link=16, row_width=48, threads=2, group=1, lookahead=3, chunk=40, moving_words=16),
     "link 32": PhantomConfig(moving_link=32, row_width=256, threads=4, group=8, lookahead=16, chunk=64,
                              act_width=4, weight_width=4, moving_words=16),
+    "masks": PhantomConfig(moving_link=8, row_width=16, threads=2, group=1, lookahead=2, chunk=16, moving_words=16),
     "long": PhantomConfig(moving_link=2, row_width=256, threads=3, group=4, lookahead=4, chunk=64, moving_words=64),
 }
 
@@ -45,6 +46,7 @@ def run(work: Work, seed: int, stall: float) -> StreamBench:
 
     async def idle(ctx):
         assert ctx.get(dut.idle)
+        assert not ctx.get(dut.early)
 
     bench.run(1000 + 20 * (len(work.jobs) * (1 + work.config.row_width // work.config.moving_link)
                            + len(work.packets)), idle)
@@ -110,6 +112,17 @@ def test_a_row_takes_its_reads_or_its_beats(name, lengths, parts, beats):
     assert steady(config, settings, parts, 20 if name == "long" and beats > 1 else 60) == max(reads, beats)
 
 
+@pytest.mark.parametrize("name", ["ulx3s", "paper", "link 4", "long", "link 32"])
+def test_latency(name):
+    """The first packet comes so many cycles after the part."""
+    config = CONFIGS[name]
+    work = Work(config, np.random.default_rng(1))
+    work.set(Settings(1, 1, [1] * config.threads, [0] * config.threads, [0] * config.threads))
+    work.part(0, cols=[1] * config.mesh_cols)
+    times = run(work, 1, 0.0).times
+    assert times["moving"][0] - times["jobs"][-1] == RowStreamer.latency(config)
+
+
 def test_rows_of_both_kinds_take_turns():
     """Rows of many reads and one packet between rows of one read and many packets: the larger sum counts."""
     config = CONFIGS["ulx3s"]
@@ -123,6 +136,17 @@ def test_rows_of_both_kinds_take_turns():
             work.part(int(work.rng.integers(config.moving_positions)), last=part == 3, cols=[0, 1])
     times = run(work, 1, 0.0).times["moving"]
     assert times[-1] - times[8] == len(times) - 9  # both kinds have 4 packets, which follow each other
+
+
+def test_a_short_row_takes_a_cycle():
+    """Its planes are not walked through."""
+    config = CONFIGS["ulx3s"]
+    work = Work(config, np.random.default_rng(1))
+    work.set(Settings(3, 4, [10, 10, 10], [0, 1, 2], [0, 0, 0]))
+    for _ in range(30):
+        work.part(0, short=True, cols=[1, 1])
+    times = run(work, 1, 0.0).times["moving"]
+    assert times[-1] - times[0] == len(times) - 1
 
 
 def test_bad_settings_do_not_hang():

@@ -138,6 +138,17 @@ def test_rows_of_both_kinds_take_turns():
     assert times[-1] - times[8] == len(times) - 9  # both kinds have 4 packets, which follow each other
 
 
+def test_an_overfull_row_ends_with_its_last_word():
+    """Packets behind it have no values, whatever the read that went beyond the row brought."""
+    config = CONFIGS["masks"]
+    work = Work(config, np.random.default_rng(1))
+    work.set(Settings(2, config.max_beats, [12, 8], [0, 1], [0, 12]))
+    work.fill(1.0)
+    for _ in range(20):
+        work.part(int(work.rng.integers(config.moving_positions)), cols=[1])
+    run(work, 1, 0.0)
+
+
 def test_a_short_row_takes_a_cycle():
     """Its planes are not walked through."""
     config = CONFIGS["ulx3s"]

@@ -80,7 +80,7 @@ def compare_job(
     result = simulator.run(job.commands, job.count, **options)
     differences = []
     if result.status != Status.OK:
-        return Comparison(result, [f"status {result.status.name} at command {result.failed_index}"])
+        return Comparison(result, [f"status {result.status.name} {simulator.state()}"])
     try:
         got = job.result(memory)
         wrong = np.argwhere(got != expected)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from phantom_hw.config import PhantomConfig
 from phantom_hw.emit import ACCELERATOR_MODULE, STREAMER_MODULE, TILE_MODULE
 from phantom_hw.soc.csr import CsrMap
+from phantom_hw.soc.isa import UNITS
 from phantom_hw.soc.status import Status
 
 from phantom_sim.core_simulator import SimulationError
@@ -274,14 +275,16 @@ class AcceleratorSimulator(Simulation):
         status = self.read("status")
         return JobResult(
             Status(status >> 8 & 15), self.read("failed_address"), self.read("failed_index"), after.cycles - start,
-            {name: self.read(name) for name in self._counters},
-            *(getattr(after, name) - getattr(before, name) for name in (
-                "read_beats", "write_beats", "read_bursts", "write_bursts", "stray_bytes")),
-            after.stray_address, after.crossings - before.crossings)
+            {name: self.read(name) for name in self._counters}, after.read_beats - before.read_beats,
+            after.write_beats - before.write_beats, after.read_bursts - before.read_bursts,
+            after.write_bursts - before.write_bursts, after.stray_bytes - before.stray_bytes, after.stray_address,
+            after.crossings - before.crossings)
 
     def state(self) -> str:
         """What the control plane says, for messages."""
-        return f"status {self.read('status'):#x}, command {self.read('failed_index')}"
+        busy = self.read("busy")
+        names = [unit.name for bit, unit in enumerate(UNITS) if busy >> bit & 1]
+        return f"at command {self.read('failed_index')}; busy: {', '.join(names) or 'nothing'}"
 
     def _counts(self) -> _Counts:
         counts = _Counts()

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Signal
-from amaranth.lib import data, stream, wiring
-from amaranth.lib.fifo import SyncFIFO
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from phantom_hw.config import PhantomConfig
@@ -29,9 +28,10 @@ PATTERN, ROWS, STREAM_MOVING = range(3)
 class MovingSequencer(wiring.Component):
     """The units ``load_program`` and ``stream_moving``: a row program, and who is told what by it.
 
-    STREAM_MOVING walks the program; the next STREAM_MOVING follows it without a gap. PATTERN and ROWS wait until all
-    that the program has given so far is done in the row streamers, so that no row changes while it is made. Lanes may
-    still work with an old pattern: a pattern that results under way need is changed behind a FENCE only.
+    STREAM_MOVING walks the program. A command is taken when all that the program has given so far is done in the row
+    streamers: no row changes while it is made, and who sees the next command taken may overwrite what the one before
+    has read. Lanes may still work with an old pattern: a pattern that results under way need is changed behind a FENCE
+    only.
 
     Parameters
     ----------
@@ -59,9 +59,7 @@ class MovingSequencer(wiring.Component):
     Latency: ``LATENCY`` cycles from command to tile, 1 more to a descriptor. Throughput: 1 entry a cycle.
     """
 
-    DEPTH = 16
-    """Commands that wait."""
-    LATENCY = 1 + ProgramWalker.LATENCY + RowProgram.LATENCY
+    LATENCY = ProgramWalker.LATENCY + RowProgram.LATENCY
 
     def __init__(self, config: PhantomConfig):
         self._config = config
@@ -87,7 +85,6 @@ class MovingSequencer(wiring.Component):
         m.submodules.program = program = RowProgram(self._config)
         m.submodules.walker = walker = ProgramWalker(self._config)
         m.submodules.dispatcher = dispatcher = EntryDispatcher(self._config)
-        m.submodules.queue = queue = SyncFIFO(width=self._command.size, depth=self.DEPTH)
         for own, inner in ((self.load_command, program.command), (self.data, program.data)):
             wiring.connect(m, wiring.flipped(own), inner)
         wiring.connect(m, program.request, wiring.flipped(self.request))
@@ -99,35 +96,34 @@ class MovingSequencer(wiring.Component):
         settled = Signal()
         m.d.comb += [
             self.load_busy.eq(program.busy),
-            queue.w_data.eq(self.stream_command.payload), queue.w_en.eq(self.stream_command.valid),
-            self.stream_command.ready.eq(queue.w_rdy),
             settled.eq(walker.idle & program.empty & dispatcher.idle & self.streamers_idle.all()),
-            self.stream_busy.eq(queue.r_rdy | self.patterns.valid | ~settled),
+            self.stream_busy.eq(self.patterns.valid | ~settled),
         ]
-        self._carry_out(m, queue, walker, settled)
+        self._carry_out(m, walker, settled)
         return m
 
-    def _carry_out(self, m: Module, queue: SyncFIFO, walker: ProgramWalker, settled: Signal) -> None:
+    def _carry_out(self, m: Module, walker: ProgramWalker, settled: Signal) -> None:
         """Carry out the commands that the sequencer gets, one after another."""
-        head = data.View(self._command, queue.r_data)
+        offer = self.stream_command
+        head = offer.payload
         pattern, rows = head.operands.pattern, head.operands.rows
         m.d.comb += walker.command.payload.eq(head.operands.stream_moving)
         with m.If(self.patterns.ready):
             m.d.sync += self.patterns.valid.eq(0)
         with m.Switch(head.command):
             with m.Case(STREAM_MOVING):
-                m.d.comb += [walker.command.valid.eq(queue.r_rdy & ~self.patterns.valid),
-                             queue.r_en.eq(walker.command.ready & ~self.patterns.valid)]
+                m.d.comb += [walker.command.valid.eq(offer.valid & settled & ~self.patterns.valid),
+                             offer.ready.eq(walker.command.ready & settled & ~self.patterns.valid)]
             with m.Case(PATTERN):
-                m.d.comb += queue.r_en.eq(settled & (~self.patterns.valid | self.patterns.ready))
-                with m.If(queue.r_rdy & queue.r_en):
+                m.d.comb += offer.ready.eq(settled & (~self.patterns.valid | self.patterns.ready))
+                with m.If(offer.valid & offer.ready):
                     m.d.sync += [
                         self.patterns.valid.eq(1), self.patterns.payload.index.eq(pattern.index),
                         self.patterns.payload.bits.eq(Cat(pattern.bits[i] for i in range(2))),
                     ]
             with m.Case(ROWS):
-                m.d.comb += queue.r_en.eq(settled)
-                with m.If(queue.r_rdy & settled):
+                m.d.comb += offer.ready.eq(settled)
+                with m.If(offer.valid & settled):
                     m.d.sync += [self.settings[name].eq(rows[name]) for name in rows.shape().members]
             with m.Default():  # there is no such command
-                m.d.comb += queue.r_en.eq(1)
+                m.d.comb += offer.ready.eq(1)

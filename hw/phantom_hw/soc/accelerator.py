@@ -173,7 +173,7 @@ class PhantomAccelerator(wiring.Component):
     def _errors(self, m: Module, control, reader, writer, loader) -> None:
         """What went wrong outside the control plane, and where; after a register."""
         code, address = Signal.like(control.error), Signal.like(control.error_address)
-        with m.If(loader.error.as_value() != SlotError.NONE.value):
+        with m.If(loader.error != SlotError.NONE):
             m.d.comb += code.eq(Status.MALFORMED_DATA)
         for manager, meaning in ((writer, WRITE_STATUS), (reader, READ_STATUS)):
             for kind, status in meaning.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -82,6 +82,10 @@ class ControlPlane(wiring.Component):
             bank.cycles.eq(~idle), bank.commands.eq(decoder.retired),
             self.irq.eq(bank.irq),
         ]
+        busy = Signal.like(self.busy)  # when a job is stopped all units end what they do
+        with m.If(~decoder.halt):
+            m.d.sync += busy.eq(self.busy)
+        m.d.comb += bank.busy_units.eq(busy)
         for name in self._counters:
             with m.If(~idle):
                 m.d.comb += getattr(bank, name).eq(getattr(self, name))

@@ -12,7 +12,7 @@ from importlib import metadata
 from typing import ClassVar
 
 from phantom_hw.config import TDS_MODES, PhantomConfig
-from phantom_hw.soc.isa import ISA_VERSION
+from phantom_hw.soc.isa import ISA_VERSION, UNITS
 from phantom_hw.soc.status import MEANINGS, STATUS_BITS, State, Status
 
 __all__ = ["BLOCKS", "Access", "Bits", "Block", "CsrMap", "PlacedRegister", "Register", "field_meanings"]
@@ -204,6 +204,8 @@ BLOCKS = (
                Access.RO, 64),
         _whole("failed_index", "After an error: place in the stream of the command that the decoder was at.",
                Access.RO),
+        Register("busy", "The units that are busy, or were when the job was stopped, in the order of FENCE.",
+                 Access.RO, (Bits("busy_units", len(UNITS), "A bit for each unit."),)),
     )),
     Block(0x100, "Performance counters", "Cleared when a job starts. Reading the low half keeps the high half for the "
           "next read of it: a pair of reads gives one value.", (

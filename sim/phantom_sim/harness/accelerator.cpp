@@ -190,18 +190,16 @@ private:
     // Takes what the accelerator offers, and the clock edge.
     void end() {
         const int64_t now = counts_.cycles;
-        if (top_->m_axi_rvalid && top_->m_axi_rready) {
-            top_->m_axi_rvalid = 0;
+        const bool read_taken = top_->m_axi_rvalid && top_->m_axi_rready;
+        const bool answer_taken = top_->m_axi_bvalid && top_->m_axi_bready;
+        if (read_taken) {
             tokens_read_ -= 256;
             ++counts_.read_beats;
             ReadBurst& burst = reads_.front();
             burst.address += kBytes;
             if (--burst.beats == 0) reads_.pop_front();
         }
-        if (top_->m_axi_bvalid && top_->m_axi_bready) {
-            top_->m_axi_bvalid = 0;
-            answers_.pop_front();
-        }
+        if (answer_taken) answers_.pop_front();
         if (top_->m_axi_wvalid && top_->m_axi_wready) take_write(now);
         if (top_->m_axi_arvalid && top_->m_axi_arready) {
             const uint64_t address = top_->m_axi_araddr;
@@ -219,6 +217,8 @@ private:
         }
         counts_.irq = top_->irq;
         edge();
+        if (read_taken) top_->m_axi_rvalid = 0;
+        if (answer_taken) top_->m_axi_bvalid = 0;
         ++counts_.cycles;
     }
 

@@ -259,7 +259,7 @@ def test_program_wraps_around(stall):
 
 
 def test_rate():
-    """An entry a cycle, also from step to step and from command to command."""
+    """An entry a cycle, also from step to step; a command follows when all of the one before is done."""
     config, rng = small("ulx3s"), np.random.default_rng(13)
     program = make_program(config, rng)
     full = raw(base_layout(config), random_fields(rng, base_layout(config)) | {"rows": 3, "cols": 3})
@@ -269,7 +269,9 @@ def test_rate():
     for got in run.descriptors:
         cycles = [cycle for _, cycle in got]
         assert len(cycles) == 45
-        assert cycles[-1] - cycles[0] == 3 * 3 * 7 - 3
+        for first, last in ((0, 14), (15, 29), (30, 44)):
+            assert cycles[last] - cycles[first] == 3 * 7 - 3
+        assert all(taken > done for taken, done in zip(run.taken[1:], (cycles[14], cycles[29]), strict=True))
     first = run.tiles[0][0][1]
     assert first - run.taken[0] == MovingSequencer.LATENCY
     assert run.descriptors[0][0][1] - first == 2 + EntryDispatcher.LATENCY
@@ -290,12 +292,13 @@ def test_slow_row_streamers():
 def test_a_full_queue_stops_only_its_own_row():
     """A row streamer that takes nothing holds up nobody until there is a descriptor more for it than its queue has."""
     config, rng = small("ulx3s"), np.random.default_rng(15)
-    orders = [one_step(1, 8), one_step(1, 8), one_step(2, 7), one_step(3, 4), one_step(2, 3)]
-    run = Run(config, make_program(config, rng), orders, 15, 0.0, row_stalls={0: 1.0})
+    program = make_program(config, rng)
+    orders = [one_step(3, EntryDispatcher.DEPTH + 4)]
+    run = Run(config, program, orders, 15, 0.0, row_stalls={0: 1.0})
     run.bench.run(lambda ctx: run.bench.cycle > 200, 400, fed=False)
-    assert EntryDispatcher.DEPTH == 16
     assert not run.descriptors[0]
-    assert_same("row 1", [payload for payload, _ in run.descriptors[1]], run.reference.descriptors[1][:7])
+    assert_same("row 1", [payload for payload, _ in run.descriptors[1]],
+                run.reference.descriptors[1][:EntryDispatcher.DEPTH])
 
 
 @pytest.mark.parametrize("name", ["tiny", "ulx3s", "three", "icebreaker"])

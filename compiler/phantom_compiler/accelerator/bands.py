@@ -14,7 +14,7 @@ from phantom_compiler.accelerator.source import LayerInput
 from phantom_compiler.accelerator.tensor import TensorFormat
 from phantom_compiler.geometry import RowGeometry
 
-__all__ = ["Band", "Share", "cut_into_bands"]
+__all__ = ["Band", "Bands", "Share", "cut_into_bands"]
 
 IntArray = NDArray[np.int64]
 
@@ -27,15 +27,15 @@ class Share:
     ----------
     blocks : int64 array, shape (steps, streams)
         Numbers of blocks in the image, row by row; -1 for none.
-    lines : (first, last)
-        Lines of slots of the input that are read, ``last`` not included.
-    first_row : int
-        Row of the padded input that lies at the beginning of the mesh row's buffer.
+    rows : (first, last)
+        Rows of the padded input that its buffer must hold, ``last`` not included; whole lines of slots.
+    fresh : int
+        The first of them that it does not hold from the band before.
     """
 
     blocks: IntArray
-    lines: tuple[int, int]
-    first_row: int
+    rows: tuple[int, int]
+    fresh: int
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,32 @@ class Band:
     @property
     def steps(self) -> int:
         """Steps of the mesh row that has the most."""
-        return len(self.shares[0].blocks)
+        return max(len(share.blocks) for share in self.shares)
+
+
+@dataclass(frozen=True)
+class Bands:
+    """All bands of a layer.
+
+    Parameters
+    ----------
+    bands : list of Band
+    layout : BufferLayout
+    ahead : bool
+        The buffers hold the input of a band and of the one behind it.
+    """
+
+    bands: list[Band]
+    layout: BufferLayout
+    ahead: bool
+
+    def origin(self, config: PhantomConfig, number: int, row: int) -> int:
+        """Place of row 0 of the padded input in the buffer of mesh row ``row`` for band ``number``."""
+        if not self.layout.stacked:
+            return 0  # a ring of rows: each where its number says
+        first = self.bands[number].shares[row].rows[0]
+        region = number % 2 * (config.moving_positions // 2) if self.ahead and len(self.bands) > 1 else 0
+        return region - int(self.layout.place(first, 0))
 
 
 @dataclass(frozen=True)
@@ -78,55 +103,67 @@ class _Cutter:
         """Blocks of an image."""
         return -(-self.source.problem.out_size[0] // self.geometry.height) * self.cuts
 
-    def share(self, first: int, count: int) -> tuple[Share, int]:
-        """The share with blocks ``first`` .. ``first + count - 1``, and the rows that it needs in the buffer."""
-        steps = -(-count // self.streams)
-        blocks = np.full(steps * self.streams, -1)
-        blocks[:count] = np.arange(first, first + count)
+    def rows(self, first: int, last: int) -> tuple[int, int]:
+        """Rows of the padded input that blocks ``first`` .. ``last`` need; as whole lines of slots, where there are."""
         height, source = self.geometry.height, self.source
-        top, bottom = first // self.cuts * height, (max(first, first + count - 1) // self.cuts + 1) * height - 1
-        start = top * source.stride[0]
+        start = first // self.cuts * height * source.stride[0]
+        bottom = (last // self.cuts + 1) * height - 1
         stop = bottom * source.stride[0] + (source.kernel[0] - 1) * source.dilation[0] + 1
         origin, spacing, hold = source.origin[0], source.spacing[0], self.form.height
-        # the rows of activations that lie in there, as whole lines of slots
-        first_line = max(0, -((origin - start) // spacing)) // hold
-        last = min(source.shape[2] - 1, (stop - 1 - origin) // spacing)
-        last_line = last // hold + 1 if last >= 0 else first_line
-        last_line = max(first_line, last_line)
-        if last_line > first_line:  # a line may begin before the first row that is read and end behind the last
-            before = start - (origin + first_line * hold * spacing)
-            start -= -(-max(0, before) // source.stride[0]) * source.stride[0]
-            stop = max(stop, origin + (min(last_line * hold, source.shape[2]) - 1) * spacing + 1)
-        return Share(blocks.reshape(steps, self.streams), (first_line, last_line), start), stop - start
+        line = -((origin - start) // spacing) // hold  # of the first activations
+        if 0 <= line < self.form.lines:
+            start = min(start, origin + line * hold * spacing)
+        line = (stop - 1 - origin) // spacing // hold
+        if 0 <= line < self.form.lines:
+            stop = max(stop, origin + (min((line + 1) * hold, source.shape[2]) - 1) * spacing + 1)
+        if self.geometry.height > 1:  # phases of rows stay what they are
+            start -= start % source.stride[0]
+        return start, stop
 
-    def bands(self, count: int) -> tuple[list[Band], int]:
-        """The bands of all images with an image cut into ``count``, and the rows that the buffers must hold."""
-        rows, result = 0, []
-        edges = np.linspace(0, -(-self.blocks // self.streams), count + 1).round().astype(int)
+    def bands(self, count: int) -> list[Band]:
+        """The bands of all images with the steps of an image cut into ``count``."""
+        units, rows = -(-self.blocks // self.streams), self.config.mesh_rows
+        dealt = [units // rows + (r < units % rows) for r in range(rows)]
+        first = [0, *itertools.accumulate(dealt)]
+        edges = np.linspace(0, max(dealt), count + 1).round().astype(int)
+        result = []
         for image in range(self.source.shape[0]):
+            held = [-(1 << 40)] * rows
             for begin, end in itertools.pairwise(edges):
-                # units of `streams` blocks, dealt evenly
-                base, extra = divmod(int(end - begin), self.config.mesh_rows)
-                place, shares = int(begin), []
-                for r in range(self.config.mesh_rows):
-                    units = base + (r < extra)
-                    first = place * self.streams
-                    share, needed = self.share(first, max(0, min(units * self.streams, self.blocks - first)))
-                    place += units
-                    if units:
-                        rows = max(rows, needed)
-                    else:
-                        share = Share(share.blocks, (0, 0), 0)
+                shares = []
+                for r in range(rows):
+                    share, held[r] = self.share(first[r] + begin, first[r] + min(end, dealt[r]), held[r])
                     shares.append(share)
-                if shares[0].blocks.size:
-                    result.append(Band(image, tuple(shares)))
-        return result, rows
+                result.append(Band(image, tuple(shares)))
+        return result
+
+    def share(self, begin: int, end: int, held: int) -> tuple[Share, int]:
+        """The share with units ``begin`` .. ``end - 1``, and the first row that is not held then."""
+        blocks = np.arange(begin * self.streams, max(begin, end) * self.streams)
+        blocks[blocks >= self.blocks] = -1
+        there = blocks[blocks >= 0]
+        if not len(there):
+            return Share(blocks.reshape(-1, self.streams), (0, 0), 0), held
+        rows = self.rows(int(there[0]), int(there[-1]))
+        fresh = rows[0] if self.geometry.height > 1 else min(max(rows[0], held), rows[1])
+        return Share(blocks.reshape(-1, self.streams), rows, fresh), rows[1]
+
+    def needs(self, bands: list[Band], together: int) -> int:
+        """Most rows that so many bands that follow each other need in a buffer."""
+        most = 0
+        for number in range(len(bands)):
+            group = [band for band in bands[number:number + together] if band.image == bands[number].image]
+            for r in range(self.config.mesh_rows):
+                spans = [band.shares[r].rows for band in group if band.shares[r].blocks.size]
+                if spans:
+                    most = max(most, max(stop for _, stop in spans) - min(start for start, _ in spans))
+        return most
 
 
 def cut_into_bands(
     config: PhantomConfig, source: LayerInput, form: TensorFormat, geometry: RowGeometry, streams: int
-) -> tuple[list[Band], BufferLayout, int] | None:
-    """The fewest bands whose input fits into the moving buffers.
+) -> Bands | None:
+    """The fewest bands whose input fits into the moving buffers, if it can two bands at a time.
 
     Parameters
     ----------
@@ -140,20 +177,27 @@ def cut_into_bands(
 
     Returns
     -------
-    bands, layout, regions
-        Regions is how many bands the buffers hold at a time, 1 or 2. None if not even a single step fits.
+    Bands or None
+        None if not even a single step fits.
     """
     cutter = _Cutter(config, source, form, geometry, streams)
-    channels, most = source.shape[1], -(-cutter.blocks // streams)
-    fallback = None
-    counts = sorted({*range(1, min(most, 16) + 1), *(-(-most // n) for n in range(1, most + 1))})
-    for count in counts:
-        bands, rows = cutter.bands(count)
-        layout = BufferLayout(source, geometry, rows)
-        size = channels * layout.channel_step
-        regions = 1 if len(bands) == 1 else 2
-        if size * regions <= config.moving_positions:
-            return bands, layout, regions
-        if fallback is None and size <= config.moving_positions:
-            fallback = bands, layout, 1
-    return fallback
+    units = -(-cutter.blocks // streams)
+    most = -(-units // config.mesh_rows)
+    counts = sorted({-(-most // n) for n in range(1, most + 1)})
+    for ahead in (True, False):
+        # a cut into more bands needs less room: look for the fewest by halves
+        low, high, found = 0, len(counts), None
+        while low < high:
+            middle = (low + high) // 2
+            bands = cutter.bands(counts[middle])
+            several = ahead and len(bands) > 1
+            together = 2 if several and geometry.height == 1 else 1
+            layout = BufferLayout(source, geometry, cutter.needs(bands, together))
+            size = layout.size * (2 if several and geometry.height > 1 else 1)
+            if size <= config.moving_positions and not (several and source.shape[0] > 1 and geometry.height == 1):
+                found, high = Bands(bands, layout, ahead), middle
+            else:
+                low = middle + 1
+        if found is not None:
+            return found
+    return None

@@ -17,17 +17,19 @@ IntArray = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class BufferLayout:
-    """Places of the rows of one band of the input, from the band's own beginning.
+    """Places of the padded input's rows in a buffer, counted from the place of row 0.
 
-    Columns are de-interleaved by the horizontal stride, and rows by the vertical one if a row of the core has several
-    stretches, so that what one tap reads for neighbouring output positions lies side by side.
+    Columns are de-interleaved by the horizontal stride, so that what one tap reads for neighbouring output positions
+    lies side by side. If a row of the core has one stretch, all channels of an input row follow each other and the next
+    row is behind them: the buffer is a ring of rows. If it has several stretches, the rows of a channel (of one phase
+    of the vertical stride) follow each other, so that all stretches are read in one go; then ``rows`` rows are held.
 
     Parameters
     ----------
     source : LayerInput
     geometry : RowGeometry
     rows : int
-        Rows of the padded input that the band has.
+        Rows that are held at a time.
     """
 
     source: LayerInput
@@ -35,24 +37,29 @@ class BufferLayout:
     rows: int
 
     @property
+    def stacked(self) -> bool:
+        """The rows of a channel follow each other."""
+        return self.geometry.height > 1
+
+    @property
     def row_phases(self) -> int:
         """Phases that the rows are de-interleaved to."""
-        return self.source.stride[0] if self.geometry.height > 1 else 1
+        return self.source.stride[0] if self.stacked else 1
 
     @property
     def columns(self) -> int:
         """Places of one phase of a row, all columns that are loaded or read included."""
-        return -(-self.source.columns // self.source.stride[1])
+        return self.geometry.pitch if self.stacked else -(-self.source.columns // self.source.stride[1])
 
     @property
     def row_step(self) -> int:
         """Places from a row to the next one of its phase."""
-        return self.geometry.pitch if self.geometry.height > 1 else self.columns
+        return self.columns if self.stacked else self.source.shape[1] * self.channel_step
 
     @property
     def phase_step(self) -> int:
         """Places from a phase of the columns to the next."""
-        return -(-self.rows // self.row_phases) * self.row_step
+        return -(-self.rows // self.row_phases) * self.row_step if self.stacked else self.columns
 
     @property
     def row_phase_step(self) -> int:
@@ -64,8 +71,13 @@ class BufferLayout:
         """Places from a channel to the next."""
         return self.row_phases * self.row_phase_step
 
+    @property
+    def size(self) -> int:
+        """Places of all rows that are held."""
+        return self.source.shape[1] * self.channel_step if self.stacked else self.rows * self.row_step
+
     def place(self, row: IntArray | int, column: IntArray | int) -> IntArray:
-        """Place of a row and a column, both counted from the first ones that the band has."""
+        """Place of a row and a column."""
         phases, stride, row, column = self.row_phases, self.source.stride[1], np.asarray(row), np.asarray(column)
         return np.asarray((row % phases) * self.row_phase_step + (row // phases) * self.row_step
                           + (column % stride) * self.phase_step + column // stride)

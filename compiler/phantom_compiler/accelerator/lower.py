@@ -14,11 +14,12 @@ from phantom_hw.mesh.packets import local_stationary_layout
 from phantom_hw.results.layouts import PARAMETER_BYTES, SLOT_UNIT
 from phantom_hw.stationary.layouts import packet_bytes
 
-from phantom_compiler.accelerator.bands import Band, cut_into_bands
+from phantom_compiler.accelerator.bands import Bands, cut_into_bands
 from phantom_compiler.accelerator.buffer import BufferLayout
 from phantom_compiler.accelerator.commands import CommandStream
 from phantom_compiler.accelerator.entries import base_entries, padded_payloads, row_entries
 from phantom_compiler.accelerator.image import MemoryImage
+from phantom_compiler.accelerator.loads import BandLoader
 from phantom_compiler.accelerator.source import LayerInput, layer_input
 from phantom_compiler.accelerator.tensor import TensorFormat
 from phantom_compiler.beats import stationary_beats
@@ -84,9 +85,7 @@ class _Plan:
     input: TensorFormat
     output: TensorFormat
     tiling: Tiling
-    bands: list[Band]
-    layout: BufferLayout
-    regions: int
+    bands: Bands
     sets: list[_Set]
 
     @property
@@ -167,24 +166,23 @@ def _plan(
             problems.add("lane_channels")
             continue
         streams = config.mesh_cols if tiling.sharing is Sharing.CORES else 1
-        cut = cut_into_bands(config, source, form, tiling.geometry, streams)
-        if cut is None:
+        bands = cut_into_bands(config, source, form, tiling.geometry, streams)
+        if bands is None:
             problems.add("moving_words")
             continue
-        bands, layout, regions = cut
-        sets = _make_sets(source, tiling, layout, config)
+        sets = _make_sets(source, tiling, bands.layout, config)
         most = max(len(p) for one in sets for p in one.packets) + 1
         if most > config.stationary_words:
             problems.add("stationary_words")
             continue
-        bases = max(band.steps for band in bands) * config.mesh_rows * streams
+        bases = max(band.steps for band in bands.bands) * config.mesh_rows * streams
         if bases + max(len(one.rows) for one in sets) > config.program_words:
             problems.add("program_words")
             continue
         (rows, columns), images = source.problem.out_size, source.shape[0]
         output = TensorFormat(config, (images, len(source.problem.stationary), rows, columns), out_signed,
                               min(tiling.geometry.width, columns), tiling.geometry.height)
-        return _Plan(config, quantized, source, form, output, tiling, bands, layout, regions, sets)
+        return _Plan(config, quantized, source, form, output, tiling, bands, sets)
     why = f"; too small: {', '.join(sorted(problems))}" if problems else ""
     raise layer.error(f"does not fit the buffers of configuration {config.name!r}{why}")
 
@@ -243,7 +241,8 @@ class _Emitter:
         self._settings()
         self._first_packets()
         all_parameters = self._parameters()
-        work = [(band, number) for band in range(len(plan.bands)) for number in range(len(plan.sets))]
+        loader = BandLoader(self.config, plan.input, plan.bands, stream)
+        work = [(band, number) for band in range(len(plan.bands.bands)) for number in range(len(plan.sets))]
         programs = [self._program(band, number) for band, number in work]
         halves = 2 * max(len(program) for program, _ in programs) <= self.config.program_words
         self.most_packets = max(len(p) for one in plan.sets for p in one.packets)
@@ -254,10 +253,10 @@ class _Emitter:
 
         def loads(i: int) -> None:
             band, number = work[i]
-            if i and not (halves and (resident or double) and (plan.regions == 2 or band == work[i - 1][0])):
+            if i and not (halves and (resident or double) and (plan.bands.ahead or band == work[i - 1][0])):
                 stream.fence("stream_moving", "stream_stationary")
             if number == 0:
-                self._load_band(plan.bands[band], band % plan.regions)
+                loader.load(band)
             offset = i % 2 * (self.config.program_words // 2) if halves else 0
             stream.add("LOAD_PROGRAM", address=program_addresses[i], count=len(programs[i][0]), offset=offset)
             if band == 0 or not resident:
@@ -272,7 +271,7 @@ class _Emitter:
                 stream.fence("stream_moving", "results")
                 self._load_parameters([number])
                 stream.fence("results")
-            shares = plan.bands[band].shares
+            shares = plan.bands.bands[band].shares
             offset = self._packet_offset(number, i, resident, double)
             start = i % 2 * (self.config.program_words // 2) if halves else 0
             bases, per_step, rows = programs[i][1], self._bases_per_step(), len(plan.sets[number].rows)
@@ -287,7 +286,7 @@ class _Emitter:
 
     def _settings(self) -> None:
         plan, config, geometry = self.plan, self.config, self.plan.tiling.geometry
-        steps, lengths = plan.layout.planes()
+        steps, lengths = plan.bands.layout.planes()
         unused = [0] * (config.threads - len(steps))
         groups = -(-geometry.positions // config.group)
         beats = max(-(-geometry.row_values // config.moving_link), -(-groups // config.mask_groups))
@@ -367,15 +366,15 @@ class _Emitter:
     def _program(self, number_of_band: int, number: int) -> tuple[Bytes, int]:
         """Base entries and row entries of a band and a set of filters; how many base entries."""
         plan, config = self.plan, self.config
-        band, streams = plan.bands[number_of_band], plan.streams
-        region = number_of_band % plan.regions * (config.moving_positions // 2)
+        band, streams = plan.bands.bands[number_of_band], plan.streams
         fields: dict[str, list[Any]] = {name: [] for name in ("place", "rows", "cols", "pattern", "write", "offset")}
         for step in range(band.steps):
             for r, share in enumerate(band.shares):
                 for s in range(streams):
                     block = int(share.blocks[step, s]) if step < len(share.blocks) else -1
-                    place, pattern, offset = self._block(band.image, share.first_row, block)
-                    fields["place"].append((region + place) % config.moving_positions)
+                    place, pattern, offset = self._block(band.image, block)
+                    origin = plan.bands.origin(config, number_of_band, r) if block >= 0 else 0
+                    fields["place"].append((origin + place) % config.moving_positions)
                     fields["rows"].append(1 << r)
                     fields["cols"].append((1 << config.mesh_cols) - 1 if streams == 1 else 1 << s)
                     fields["pattern"].append(pattern)
@@ -391,7 +390,7 @@ class _Emitter:
                      "offset": np.array(fields["offset"])}})
         return np.concatenate([bases, rows]), count
 
-    def _block(self, image: int, first_row: int, block: int) -> tuple[int, int, int]:
+    def _block(self, image: int, block: int) -> tuple[int, int, int]:
         """Place of a block in the buffer, pattern of its positions, offset of its slots."""
         plan, geometry, source = self.plan, self.plan.tiling.geometry, self.plan.source
         if block < 0:
@@ -399,49 +398,10 @@ class _Emitter:
         rows, columns = source.problem.out_size
         line, slot = divmod(block, -(-columns // geometry.width))
         top, left = line * geometry.height, slot * geometry.width
-        place = plan.layout.place(top * source.stride[0] - first_row, left * source.stride[1] + source.cut)
+        place = plan.bands.layout.place(top * source.stride[0], left * source.stride[1] + source.cut)
         pattern = self.patterns[min(geometry.height, rows - top), min(geometry.width, columns - left)]
         offset = image * self.output.image_pitch + line * self.output.line_pitch + slot * self.output.slot_pitch
         return int(place), pattern, offset // SLOT_UNIT
-
-    def _load_band(self, band: Band, region: int) -> None:
-        """Fill the buffers with the input of a band."""
-        for r, share in enumerate(band.shares):
-            if share.blocks.size:
-                self._load_share(band.image, share.first_row, share.lines, 1 << r,
-                                 region * (self.config.moving_positions // 2))
-
-    def _load_share(self, image: int, first_row: int, lines: tuple[int, int], mesh_rows: int, region: int) -> None:
-        form, source, layout = self.plan.input, self.plan.source, self.plan.layout
-        channels = source.shape[1]
-        self.stream.add("FILL_MOVING", offset=region, length=channels * layout.channel_step, count=1, step=0,
-                        rows=mesh_rows)
-        whole = min(lines[1], form.shape[2] // form.height)  # lines without missing rows
-        for first, last in ((lines[0], whole), (max(whole, lines[0]), lines[1])):
-            phases = layout.row_phases  # then a line is a row
-            for phase in range(min(phases, last - first)):
-                line = first + phase
-                row = source.origin[0] + line * form.height * source.spacing[0] - first_row
-                self._load_lines(image, line, -(-(last - line) // phases), phases, row, mesh_rows, region)
-
-    def _load_lines(
-        self, image: int, line: int, lines: int, step: int, row: int, mesh_rows: int, region: int
-    ) -> None:
-        """Load every ``step``-th of the lines from ``line`` on, the first row of which is ``row`` of the band."""
-        form, source, layout = self.plan.input, self.plan.source, self.plan.layout
-        column = source.origin[1] + source.cut
-        stuffed = source.spacing[1] > 1
-        most = self.config.moving_positions
-        offset = int(layout.place(row, 0)) + (column if stuffed else 0)
-        between = layout.row_step if layout.row_phases > 1 else layout.row_step * source.spacing[0]
-        self.stream.add(
-            "LOAD_MOVING", address=form.address + image * form.image_pitch + line * form.line_pitch,
-            channel_pitch=form.channel_pitch, line_pitch=form.line_pitch * step, slot_pitch=form.slot_pitch,
-            channels=form.shape[1], lines=lines, slots=form.slots, positions=form.positions(line, 0),
-            last_positions=form.positions(line, form.slots - 1), width=min(form.width, form.shape[3]),
-            stride=form.shape[3] if stuffed else source.stride[1], signed=int(form.signed), rows=mesh_rows,
-            x=0 if stuffed else column, offset=(region + offset) % most, channel_step=layout.channel_step % most,
-            row_step=between % most, phase_step=(source.spacing[1] if stuffed else layout.phase_step) % most)
 
     @staticmethod
     def _runs(shares: tuple[Any, ...]) -> list[tuple[int, int, int]]:

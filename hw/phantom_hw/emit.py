@@ -14,7 +14,7 @@ from phantom_hw.verilog import tidy
 
 __all__ = [
     "accelerator_verilog", "component_rtlil", "component_verilog", "core_rtlil", "core_verilog", "instantiate",
-    "mesh_verilog", "pe_rtlil", "pe_verilog",
+    "mesh_verilog", "pe_rtlil", "pe_verilog", "tile_verilog",
 ]
 
 PE_MODULE = "phantom_pe"
@@ -81,14 +81,19 @@ def core_verilog(config: PhantomConfig) -> str:
     return pe_verilog(config) + "\n" + component_verilog(PhantomCore(config), CORE_MODULE)
 
 
-def mesh_verilog(config: PhantomConfig) -> str:
-    """Verilog of the mesh, top module ``phantom_mesh``; PE, core and place of the mesh are in it once."""
+def tile_verilog(config: PhantomConfig) -> str:
+    """Verilog of a place of the mesh, top module ``phantom_tile``; PE and core are in it once."""
     from phantom_hw.core.core import PhantomCore
-    from phantom_hw.mesh.mesh import PhantomMesh
     from phantom_hw.mesh.tile import MeshTile
     return "\n".join((
         pe_verilog(config), component_verilog(PhantomCore(config, encode=False), MESH_CORE_MODULE),
-        component_verilog(MeshTile(config), TILE_MODULE), component_verilog(PhantomMesh(config), MESH_MODULE)))
+        component_verilog(MeshTile(config), TILE_MODULE)))
+
+
+def mesh_verilog(config: PhantomConfig) -> str:
+    """Verilog of the mesh, top module ``phantom_mesh``; PE, core and place of the mesh are in it once."""
+    from phantom_hw.mesh.mesh import PhantomMesh
+    return tile_verilog(config) + "\n" + component_verilog(PhantomMesh(config), MESH_MODULE)
 
 
 def accelerator_verilog(config: PhantomConfig) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Callable, Sequence
 from ctypes import POINTER, byref, c_char_p, c_int32, c_int64, c_uint8, c_uint32, c_void_p
 from dataclasses import dataclass
@@ -12,21 +13,27 @@ import numpy as np
 from numpy.typing import NDArray
 from phantom_compiler.packing import payload_words
 from phantom_hw.config import PhantomConfig
+from phantom_hw.core.layouts import stalls_layout
 from phantom_hw.emit import TILE_MODULE
 from phantom_hw.mesh.packets import moving_packet, stationary_packet, sum_packet
 
 from phantom_sim.core_library import Beats
 from phantom_sim.core_simulator import CHUNK_CYCLES, STALL_LIMIT, SimulationError
-from phantom_sim.rtl import cached_mesh_verilog
+from phantom_sim.rtl import cached_mesh_verilog, cached_tile_verilog
 from phantom_sim.simulation import Simulation
 from phantom_sim.verilator import build_library
 
-__all__ = ["MeshRun", "MeshSimulator", "build_mesh"]
+__all__ = ["FLAT_CORES", "MeshRun", "MeshSimulator", "build_mesh", "usable_processors"]
 
 HARNESS = Path(__file__).parent / "harness"
 RUNNING, DONE, STALLED, TOO_LONG, NOT_IDLE, UNSTABLE = range(6)
 FLAT_CORES = 4
-"""Up to so many cores Verilator sees all of the mesh at once, which simulates faster."""
+"""Up to so many cores Verilator sees all of the mesh at once; else a tile, of which the harness makes a mesh."""
+
+
+def usable_processors() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 class _Geometry(ctypes.Structure):
@@ -35,6 +42,7 @@ class _Geometry(ctypes.Structure):
     _fields_ = [(name, c_int64) for name in (
         "moving", "stationary", "sums", "moving_words", "stationary_words", "sums_words", "moving_bits",
         "stationary_bits", "pes", "threads", "tile_last_bit")]
+    _fields_ += [("lane_of", POINTER(c_int64)), ("stalls_bits", c_int64), ("workers", c_int64)]
 
 
 class _RunSpec(ctypes.Structure):
@@ -81,11 +89,18 @@ class MeshRun:
     activity: NDArray[np.uint8] | None
 
 
-def build_mesh(config: PhantomConfig, *, coverage: bool = False, folder: Path | None = None) -> Path:
-    """Build the Verilated library of a configuration's mesh, or find the one built before."""
+def build_mesh(
+    config: PhantomConfig, *, coverage: bool = False, tiled: bool | None = None, folder: Path | None = None
+) -> Path:
+    """Build the Verilated library of a configuration's mesh, or find the one built before.
+
+    Verilator sees all of it, or, ``tiled``, one tile; by default by ``FLAT_CORES``.
+    """
+    if config.cores > FLAT_CORES if tiled is None else tiled:
+        return build_library(cached_tile_verilog(config, folder), TILE_MODULE, HARNESS / "mesh.cpp", tile=TILE_MODULE,
+                             headers=[HARNESS / "streams.h", HARNESS / "tiles.h"], coverage=coverage, folder=folder)
     return build_library(cached_mesh_verilog(config, folder), "mesh_ports", HARNESS / "mesh.cpp",
-                         headers=[HARNESS / "streams.h"], coverage=coverage, folder=folder,
-                         blocks=[TILE_MODULE] if config.cores > FLAT_CORES else [])
+                         headers=[HARNESS / "streams.h"], coverage=coverage, folder=folder)
 
 
 def _load(path: Path) -> ctypes.CDLL:
@@ -109,20 +124,26 @@ class MeshSimulator(Simulation):
         Count toggles, written to ``<cache>/coverage/mesh-<process>-<instance>.dat`` by :meth:`close`.
     folder : Path, optional
         Where Verilated libraries are kept.
+    tiled : bool, optional
+        As :func:`build_mesh` has it.
+    threads : int, optional
+        Of a tiled simulation; the usable processors by default. What is simulated does not depend on it.
     """
 
-    def __init__(self, config: PhantomConfig, coverage: bool = False, folder: Path | None = None):
+    def __init__(self, config: PhantomConfig, coverage: bool = False, folder: Path | None = None,
+                 tiled: bool | None = None, threads: int | None = None):
         super().__init__("mesh", coverage, folder)
         self.config = config
         self._layouts = {"moving": moving_packet(config), "stationary": stationary_packet(config)}
         sums = sum_packet(config)
-        self._library = _load(build_mesh(config, coverage=coverage, folder=folder))
+        self._library = _load(build_mesh(config, coverage=coverage, tiled=tiled, folder=folder))
         self._sum_words = payload_words(sums)
+        lane_of = (c_int64 * config.mesh_cols)(*map(config.lane_of, range(config.mesh_cols)))
         geometry = _Geometry(
             config.mesh_rows, config.mesh_cols, config.mesh_rows * config.drain_lanes,
             *(payload_words(layout) for layout in self._layouts.values()), self._sum_words,
             *(layout.size for layout in self._layouts.values()), config.cores * config.pes, config.threads,
-            sums["tile_last"].offset)
+            sums["tile_last"].offset, lane_of, stalls_layout(config).size, threads or usable_processors())
         self._created(self._library.mesh_create(byref(geometry)), self._library.mesh_destroy)
 
     def run(

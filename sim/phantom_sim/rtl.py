@@ -12,12 +12,12 @@ from pathlib import Path
 
 import phantom_hw
 from phantom_hw.config import PhantomConfig
-from phantom_hw.emit import accelerator_verilog, component_verilog, core_verilog, mesh_verilog
+from phantom_hw.emit import accelerator_verilog, component_verilog, core_verilog, mesh_verilog, tile_verilog
 
 from phantom_sim.mesh_ports import MeshPorts
 from phantom_sim.verilator import cache_folder
 
-__all__ = ["cached_accelerator_verilog", "cached_core_verilog", "cached_mesh_verilog"]
+__all__ = ["cached_accelerator_verilog", "cached_core_verilog", "cached_mesh_verilog", "cached_tile_verilog"]
 
 AROUND_THE_MESH = ("name", "bus_width", "address_width", "moving_words", "stationary_words", "program_words",
                    "lane_channels")
@@ -60,6 +60,12 @@ def cached_mesh_verilog(config: PhantomConfig, folder: Path | None = None) -> st
     values = {key: value for key, value in config.to_dict().items() if key not in AROUND_THE_MESH}
     return _cached("mesh", values, lambda: mesh_verilog(config) + "\n" + component_verilog(
         MeshPorts(config), "mesh_ports"), folder)
+
+
+def cached_tile_verilog(config: PhantomConfig, folder: Path | None = None) -> str:
+    """:func:`phantom_hw.emit.tile_verilog` of a configuration."""
+    values = {key: value for key, value in config.to_dict().items() if key not in AROUND_THE_MESH}
+    return _cached("tile", values, lambda: tile_verilog(config), folder)
 
 
 def cached_accelerator_verilog(config: PhantomConfig, folder: Path | None = None) -> str:

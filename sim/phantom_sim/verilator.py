@@ -17,6 +17,8 @@ from functools import lru_cache
 from importlib import metadata, util
 from pathlib import Path
 
+from phantom_sim.evaluation_parts import PART_CHARACTERS, cut_evaluation
+
 __all__ = [
     "VERILATOR_FLAGS", "Verilator", "VerilatorError", "build_library", "cache_folder", "content_hash",
     "find_verilator", "lock",
@@ -25,7 +27,7 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 MIN_VERSION = (5, 48)
-PREFIX = "Vdut"
+PREFIX, TILE_PREFIX = "Vdut", "Vtile"
 LIBRARY = "libdut.so"
 RUNTIME = ("verilated", "verilated_threads")
 
@@ -41,6 +43,7 @@ VERILATOR_FLAGS = (
 )
 POSITION_FLAGS = ("-std=c++17", "-fPIC", "-fvisibility=hidden", "-fno-gnu-unique")
 FAST_FLAGS = ("-O2", *POSITION_FLAGS)
+TILE_FLAGS = ("-std=c++20", "-pthread", "-DPHANTOM_TILES=1")  # a harness with many instances, shared by threads
 SLOW_FLAGS = ("-O0", *POSITION_FLAGS)  # constructors and the like, which run once
 
 
@@ -133,6 +136,7 @@ def build_library(
     trace: bool = False,
     flags: Sequence[str] = (),
     blocks: Sequence[str] = (),
+    tile: str | None = None,
     folder: Path | None = None,
 ) -> Path:
     """Build a shared library of a Verilated design and its C++ harness, or find the one built before.
@@ -154,6 +158,9 @@ def build_library(
     blocks : sequence of str
         Modules that are Verilated once, whatever the number of their instances: it keeps the time and the memory of
         the build, and makes the simulation slower.
+    tile : str, optional
+        A module of which the harness makes many instances, beside ``top`` or the same as ``top``: the class ``Vtile``,
+        with its work at the clock edge in parts (:mod:`.evaluation_parts`). The harness sees ``PHANTOM_TILES`` defined.
     folder : Path, optional
         Where libraries are kept; :func:`cache_folder` by default.
 
@@ -168,7 +175,7 @@ def build_library(
         If Verilator or the compiler fails; names the log.
     """
     build = _Build(find_verilator(), top, harness, folder or cache_folder(), coverage, trace, tuple(flags),
-                   tuple(blocks))
+                   tuple(blocks), tile)
     texts = [path.read_text(encoding="utf-8") for path in (harness, *headers)]
     target = build.folder / f"{top}-{content_hash(verilog, top, *texts, *build.settings)}"
     library = target / LIBRARY
@@ -199,6 +206,13 @@ class _Build:
     trace: bool
     flags: tuple[str, ...]
     blocks: tuple[str, ...]
+    tile: str | None
+
+    @property
+    def models(self) -> dict[str, str]:
+        """Prefixes of the Verilated classes, and their modules."""
+        return {**({PREFIX: self.top} if self.top != self.tile else {}),
+                **({TILE_PREFIX: self.tile} if self.tile else {})}
 
     @property
     def arguments(self) -> list[str]:
@@ -208,7 +222,8 @@ class _Build:
     @property
     def settings(self) -> list[str]:
         """What the result depends on besides the sources."""
-        return [self.verilator.version, *self.arguments, *FAST_FLAGS, "/", *SLOW_FLAGS, "/", *self.blocks]
+        return [self.verilator.version, *self.arguments, *FAST_FLAGS, "/", *SLOW_FLAGS, "/", *self.blocks,
+                *(["/", self.tile, str(PART_CHARACTERS), *TILE_FLAGS] if self.tile else [])]
 
     @property
     def compiler(self) -> list[str]:
@@ -228,30 +243,40 @@ class _Build:
         with tempfile.TemporaryDirectory(prefix=f"{target.name}.", dir=self.folder) as temporary:
             work, done = Path(temporary), Path(temporary) / "done"
             done.mkdir()
-            source, objects = done / f"{self.top}.v", work / "objects"
+            source = done / f"{self.top}.v"
             source.write_text(verilog, encoding="utf-8")
-            hierarchy, rules, goals = [], f"{PREFIX}.mk", [f"{PREFIX}__ALL.a"]
-            if self.blocks:
-                settings = work / "blocks.vlt"
-                settings.write_text("`verilator_config\n" + "".join(
-                    f'hier_block -module "{block}"\n' for block in self.blocks), encoding="utf-8")
-                hierarchy, rules, goals = ["--hierarchical", str(settings)], f"{PREFIX}_hier.mk", []
+            archives = [one for prefix, module in self.models.items()
+                        for one in self._model(log, work, source, prefix, module)]
             self._step(log, [
-                str(self.verilator.program), "--cc", *self.arguments, "--top-module", self.top, "--prefix", PREFIX,
-                "--Mdir", str(objects), *hierarchy, str(source),
-            ])
-            self._step(log, [
-                "make", f"-j{len(os.sched_getaffinity(0))}", "-C", str(objects), "-f", rules,
-                *goals, f"OPT_FAST={' '.join(FAST_FLAGS)}", f"OPT_SLOW={' '.join(SLOW_FLAGS)}",
-            ])
-            runtime = self._runtime(log)
-            self._step(log, [
-                *self.compiler, f"-I{objects}", f"-I{self.harness.parent.resolve()}", "-shared", "-Wl,-Bsymbolic",
-                "-o", str(done / LIBRARY), str(self.harness.resolve()), str(objects / f"{PREFIX}__ALL.a"),
-                *(str(objects / f"V{block}" / f"lib{block}.a") for block in self.blocks), *map(str, runtime),
+                *self.compiler, *(TILE_FLAGS if self.tile else ()), *(f"-I{work / one}" for one in self.models),
+                f"-I{self.harness.parent.resolve()}", "-shared", "-Wl,-Bsymbolic", "-o", str(done / LIBRARY),
+                str(self.harness.resolve()), *map(str, archives), *map(str, self._runtime(log)),
             ])
             shutil.move(log, done / "build.log")
             done.rename(target)
+
+    def _model(self, log: Path, work: Path, source: Path, prefix: str, module: str) -> list[Path]:
+        """Verilate and compile a module; the archives of its objects."""
+        objects, hierarchy, rules, goals = work / prefix, [], f"{prefix}.mk", [f"{prefix}__ALL.a"]
+        if self.blocks:
+            settings = work / "blocks.vlt"
+            settings.write_text("`verilator_config\n" + "".join(
+                f'hier_block -module "{block}"\n' for block in self.blocks), encoding="utf-8")
+            hierarchy, rules, goals = ["--hierarchical", str(settings)], f"{prefix}_hier.mk", []
+        self._step(log, [
+            str(self.verilator.program), "--cc", *self.arguments, "--top-module", module, "--prefix", prefix,
+            "--Mdir", str(objects), *hierarchy, str(source),
+        ])
+        if prefix == TILE_PREFIX:
+            try:
+                cut_evaluation(objects, prefix)
+            except ValueError as error:
+                raise VerilatorError(f"Verilator {self.verilator.version}: {error}") from None
+        self._step(log, [
+            "make", f"-j{len(os.sched_getaffinity(0))}", "-C", str(objects), "-f", rules,
+            *goals, f"OPT_FAST={' '.join(FAST_FLAGS)}", f"OPT_SLOW={' '.join(SLOW_FLAGS)}",
+        ])
+        return [objects / f"{prefix}__ALL.a", *(objects / f"V{block}" / f"lib{block}.a" for block in self.blocks)]
 
     def _runtime(self, log: Path) -> list[Path]:
         """Object files of Verilator's run-time library, compiled once for all designs."""

@@ -4,8 +4,12 @@
 #include <memory>
 #include <vector>
 
-#include "Vdut.h"
 #include "streams.h"
+#if PHANTOM_TILES
+#include "tiles.h"
+#else
+#include "Vdut.h"
+#endif
 #include "verilated.h"
 #if VM_COVERAGE
 #include "verilated_cov.h"
@@ -17,12 +21,21 @@ namespace {
 
 constexpr int kResetCycles = 2;
 
+#if PHANTOM_TILES
+using Top = TiledMesh;
+#else
+using Top = Vdut;
+#endif
+
 struct Geometry {
     int64_t moving, stationary, sums;                    // links
     int64_t moving_words, stationary_words, sums_words;  // of a payload
     int64_t moving_bits, stationary_bits;
     int64_t pes, threads;  // of the whole mesh; of a PE
     int64_t tile_last_bit;
+    const int64_t* lane_of;  // of each mesh column
+    int64_t stalls_bits;     // of a tile
+    int64_t workers;         // threads of the simulation
 };
 
 struct RunSpec {
@@ -133,20 +146,38 @@ private:
     int64_t words_ = 0, bits_ = 0;
 };
 
+// While it lives, the threads of a simulation are at hand.
+struct Awake {
+#if PHANTOM_TILES
+    explicit Awake(TiledMesh& mesh) : mesh_(mesh) { mesh_.wake(); }
+    ~Awake() { mesh_.rest(); }
+    TiledMesh& mesh_;
+#else
+    explicit Awake(Vdut&) {}
+#endif
+};
+
 class Mesh {
     template <typename T>
     using Plain = std::remove_reference_t<T>;
-    using Moving = Sources<Plain<decltype(Vdut::moving_valid)>, Plain<decltype(Vdut::moving_ready)>,
-                           Plain<decltype(Vdut::moving_payload)>>;
-    using Stationary = Sources<Plain<decltype(Vdut::stationary_valid)>, Plain<decltype(Vdut::stationary_ready)>,
-                               Plain<decltype(Vdut::stationary_payload)>>;
+    using Moving = Sources<Plain<decltype(Top::moving_valid)>, Plain<decltype(Top::moving_ready)>,
+                           Plain<decltype(Top::moving_payload)>>;
+    using Stationary = Sources<Plain<decltype(Top::stationary_valid)>, Plain<decltype(Top::stationary_ready)>,
+                               Plain<decltype(Top::stationary_payload)>>;
 
 public:
     explicit Mesh(const Geometry& geometry) : geometry_(geometry) {
         const char* arguments[] = {"phantom"};
         context_.commandArgs(1, arguments);
         context_.randReset(0);
-        top_ = std::make_unique<Vdut>(&context_, "mesh");
+#if PHANTOM_TILES
+        const int64_t tile_bits = geometry.pes / (geometry.moving * geometry.stationary) * geometry.threads;
+        top_ = std::make_unique<Top>(&context_, MeshShape{
+            geometry.moving, geometry.stationary, geometry.lane_of, tile_bits, geometry.stalls_bits,
+            geometry.workers});
+#else
+        top_ = std::make_unique<Top>(&context_, "mesh");
+#endif
         moving_ = std::make_unique<Moving>(top_->moving_valid, top_->moving_ready, top_->moving_payload);
         stationary_ = std::make_unique<Stationary>(top_->stationary_valid, top_->stationary_ready,
                                                    top_->stationary_payload);
@@ -155,6 +186,7 @@ public:
     ~Mesh() { top_->final(); }
 
     void start(const RunSpec& spec) {
+        const Awake awake(*top_);
         spec_ = spec;
         state_ = State{};
         stalled_ = 0;
@@ -182,6 +214,7 @@ public:
     }
 
     void advance(int64_t cycles) {
+        const Awake awake(*top_);
         while (cycles-- > 0 && state_.status == kRunning) run_cycle();
     }
 
@@ -272,7 +305,7 @@ private:
 
     Geometry geometry_;
     VerilatedContext context_;
-    std::unique_ptr<Vdut> top_;
+    std::unique_ptr<Top> top_;
     std::unique_ptr<Moving> moving_;
     std::unique_ptr<Stationary> stationary_;
     RunSpec spec_{};

@@ -13,23 +13,19 @@ from numpy.typing import NDArray
 from phantom_compiler.convolution import Conv2d
 from phantom_compiler.fully_connected import FullyConnected
 from phantom_compiler.onnx_import import Convolution, Dense, Flatten, FloatNetwork, MaxPool, Stage
+from phantom_compiler.quantized import QuantizedLayer
 
-__all__ = ["LayerValues", "QuantizedLayer", "quantized_layers"]
+__all__ = ["CalibratedLayer", "LayerValues", "quantized_layers"]
 
 IntArray = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
-class QuantizedLayer:
-    """A layer on integers and how its accumulators become the next layer's activations.
+class CalibratedLayer(QuantizedLayer):
+    """A quantized layer of a network, and what its integers stand for.
 
     Attributes
     ----------
-    layer : Conv2d or FullyConnected
-    bias, mult, shift : int64 arrays, shape (K,)
-        See :func:`phantom_golden.requantize`.
-    lo, hi : int
-        Legal range of the results.
     input_scale, output_scale : float32
         Real value of one step.
     weight_scales : float32 array, shape (K,)
@@ -37,19 +33,10 @@ class QuantizedLayer:
     """
 
     layer: Conv2d | FullyConnected
-    bias: IntArray
-    mult: IntArray
-    shift: IntArray
-    lo: int
-    hi: int
     input_scale: np.float32
     output_scale: np.float32
     weight_scales: NDArray[np.float32]
     real_bias: NDArray[np.float32]
-
-    def requantize(self, accumulators: IntArray) -> NDArray[np.int64]:
-        """The layer's results from its accumulators."""
-        return golden.requantize(accumulators, self.mult, self.shift, bias=self.bias, lo=self.lo, hi=self.hi)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,12 +45,12 @@ class LayerValues:
 
     Attributes
     ----------
-    quantized : QuantizedLayer
+    quantized : CalibratedLayer
     activations, accumulators, results : integer arrays
         Input, raw sums, and the requantized output.
     """
 
-    quantized: QuantizedLayer
+    quantized: CalibratedLayer
     activations: IntArray
     accumulators: IntArray
     results: IntArray
@@ -85,7 +72,7 @@ def _weights(
 def _calibrated(
     layer: Conv2d | FullyConnected, scales: NDArray[np.float32], stage: Convolution | Dense, accumulators: IntArray,
     input_scale: np.float32, width: int,
-) -> QuantizedLayer:
+) -> CalibratedLayer:
     """Choose the output scale from the smallest and the largest result."""
     steps = (np.float32(input_scale) * scales).astype(np.float64)
     bias = golden.quantize_bias(stage.bias, float(input_scale), scales)
@@ -96,7 +83,7 @@ def _calibrated(
     output_scale = golden.activation_scale(low, high, width, signed=not stage.relu)
     lo, hi = golden.integer_range(width, signed=not stage.relu)
     mult, shift = golden.scale_to_mult_shift(golden.requantize_scale(input_scale, scales, output_scale))
-    return QuantizedLayer(layer, bias, mult, shift, lo, hi, np.float32(input_scale), output_scale, scales, stage.bias)
+    return CalibratedLayer(layer, bias, mult, shift, lo, hi, np.float32(input_scale), output_scale, scales, stage.bias)
 
 
 def _plain(stage: Stage, x: IntArray) -> IntArray:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from phantom_compiler.accelerator.job import Job
-from phantom_compiler.accelerator.lower import QuantizedLayer
 from phantom_compiler.accelerator.source import as_images
 from phantom_compiler.layer import Layer
+from phantom_compiler.quantized import QuantizedLayer
 from phantom_golden.requantize import requantize
 from phantom_hw.config import PhantomConfig
 from phantom_hw.soc.status import Status

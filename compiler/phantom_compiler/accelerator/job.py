@@ -12,9 +12,10 @@ from phantom_hw.config import PhantomConfig
 
 from phantom_compiler.accelerator.commands import CommandStream
 from phantom_compiler.accelerator.image import MemoryImage
-from phantom_compiler.accelerator.lower import QuantizedLayer, lower_layer
+from phantom_compiler.accelerator.lower import lower_layer
 from phantom_compiler.accelerator.source import as_images, layer_input
 from phantom_compiler.accelerator.tensor import TensorFormat
+from phantom_compiler.quantized import QuantizedLayer
 
 __all__ = ["Job", "layer_job"]
 

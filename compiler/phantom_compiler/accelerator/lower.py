@@ -23,39 +23,18 @@ from phantom_compiler.accelerator.loads import BandLoader
 from phantom_compiler.accelerator.source import LayerInput, layer_input
 from phantom_compiler.accelerator.tensor import TensorFormat
 from phantom_compiler.beats import stationary_beats
-from phantom_compiler.layer import Layer
 from phantom_compiler.packing import pack
+from phantom_compiler.quantized import QuantizedLayer
 from phantom_compiler.schedule import deal, make_schedule
 from phantom_compiler.tiling import Array, Sharing, Tiling, tilings
 
-__all__ = ["QuantizedLayer", "lower_layer"]
+__all__ = ["lower_layer"]
 
 IntArray = NDArray[np.int64]
 Bytes = NDArray[np.uint8]
 
 FULL, NOTHING = 0, 15
 """Patterns: all positions of a tile, none of them; between them those of the tiles at the edges."""
-
-
-@dataclass(frozen=True, eq=False)
-class QuantizedLayer:
-    """A layer with what makes activations of its sums.
-
-    Parameters
-    ----------
-    layer : Layer
-    bias, mult, shift : int64 arrays, shape (filters,)
-        See architecture section 2.
-    lo, hi : int
-        The clamp.
-    """
-
-    layer: Layer
-    bias: IntArray
-    mult: IntArray
-    shift: IntArray
-    lo: int
-    hi: int
 
 
 def _contents(layout: Any, fields: dict[str, Any], size: int) -> Bytes:

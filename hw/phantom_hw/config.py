@@ -219,6 +219,11 @@ class PhantomConfig:
         """Values that a moving buffer holds."""
         return self.moving_words * self.moving_link
 
+    @property
+    def vector_beats(self) -> int:
+        """Most beats of an operand of the vector unit: its positions make one slot and fit into a row."""
+        return min(self.row_width // self.moving_link, -(-self.chunk // self.moving_link))
+
     def lane_of(self, mesh_col: int) -> int:
         """The post-processing lane of its mesh row that serves a core: neighbours share one."""
         return mesh_col * self.drain_lanes // self.mesh_cols

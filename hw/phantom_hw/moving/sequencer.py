@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -18,10 +18,11 @@ from phantom_hw.results.layouts import pattern_layout, tile_layout
 from phantom_hw.soc.commands import CommandSet
 from phantom_hw.soc.isa import UNITS
 from phantom_hw.soc.layouts import unit_layout
+from phantom_hw.vector.layouts import vector_layout
 
 __all__ = ["MovingSequencer"]
 
-PATTERN, ROWS, STREAM_MOVING = range(3)
+PATTERN, ROWS, STREAM_MOVING, VECTOR = range(4)
 """The commands of the unit, as ``unit_layout`` counts them."""
 
 
@@ -48,13 +49,15 @@ class MovingSequencer(wiring.Component):
         Until all is handed out and the row streamers are idle.
     settings : Out, rows_layout
         As the last ROWS said; changes only while nothing waits for the row streamers and they are idle.
+    vector : Out, vector_layout
+        As the last VECTOR said, likewise; before the first one the operation is NONE.
     patterns : Out, stream of pattern_layout
     tiles : Out, array of mesh_rows * mesh_cols streams of tile_layout
         A stream for each core, mesh row after mesh row.
     descriptors : Out, array of mesh_rows streams of descriptor_layout
     streamers_idle : In, mesh_rows bits
         Low from the cycle ``EntryDispatcher.MARGIN + 1`` after that in which a descriptor is taken on, or earlier,
-        until what it says is sent.
+        until what it says is sent, with a vector operation as a result.
 
     Latency: ``LATENCY`` cycles from command to tile, 1 more to a descriptor. Throughput: 1 entry a cycle.
     """
@@ -74,6 +77,7 @@ class MovingSequencer(wiring.Component):
             "stream_command": In(stream.Signature(units["stream_moving"])),
             "stream_busy": Out(1),
             "settings": Out(rows_layout(config)),
+            "vector": Out(vector_layout(config)),
             "patterns": Out(stream.Signature(pattern_layout(config))),
             "tiles": Out(stream.Signature(tile_layout(config))).array(config.cores),
             "descriptors": Out(stream.Signature(descriptor_layout(config))).array(config.mesh_rows),
@@ -106,7 +110,7 @@ class MovingSequencer(wiring.Component):
         """Carry out the commands that the sequencer gets, one after another."""
         offer = self.stream_command
         head = offer.payload
-        pattern, rows = head.operands.pattern, head.operands.rows
+        pattern, rows, vector = head.operands.pattern, head.operands.rows, head.operands.vector
         m.d.comb += walker.command.payload.eq(head.operands.stream_moving)
         with m.If(self.patterns.ready):
             m.d.sync += self.patterns.valid.eq(0)
@@ -125,5 +129,9 @@ class MovingSequencer(wiring.Component):
                 m.d.comb += offer.ready.eq(settled)
                 with m.If(offer.valid & settled):
                     m.d.sync += [self.settings[name].eq(rows[name]) for name in rows.shape().members]
+            with m.Case(VECTOR):
+                m.d.comb += offer.ready.eq(settled)
+                with m.If(offer.valid & settled):
+                    m.d.sync += [Value.cast(self.vector[name]).eq(vector[name]) for name in vector.shape().members]
             with m.Default():  # there is no such command
                 m.d.comb += offer.ready.eq(1)

@@ -26,6 +26,8 @@ from phantom_hw.soc.control import ControlPlane
 from phantom_hw.soc.popcount import PopCount
 from phantom_hw.soc.status import Status
 from phantom_hw.stationary.unit import StationaryUnit
+from phantom_hw.vector.layouts import Operation
+from phantom_hw.vector.reducer import RowReducer
 
 __all__ = ["BUSES", "PhantomAccelerator", "accelerator_ports"]
 
@@ -85,6 +87,7 @@ class PhantomAccelerator(wiring.Component):
         streamers = [emit.instantiate(m, f"streamer_{r}", emit.STREAMER_MODULE, RowStreamer.ports(config), reset)
                      for r in range(config.mesh_rows)]
         mesh = emit.instantiate(m, "mesh", emit.MESH_MODULE, PhantomMesh.ports(config), reset)
+        reducers = [stopped(RowReducer(config)) for _ in range(config.mesh_rows)]
 
         wiring.connect(m, wiring.flipped(self.csr), control.bus)
         wiring.connect(m, reader.bus, wiring.flipped(self.read))
@@ -93,6 +96,7 @@ class PhantomAccelerator(wiring.Component):
         self._reads(m, control, reader, arbiter, {
             PARAMETERS: results, PROGRAM: sequencer, STATIONARY: stationary, MOVING: loader})
         self._operands(m, sequencer, loader, stationary, streamers, mesh, results)
+        self._rows(m, sequencer, streamers, reducers, mesh, results)
         _join(m, results.write_request, writer.requests)
         _join(m, results.write_data, writer.data)
         units = {
@@ -114,7 +118,8 @@ class PhantomAccelerator(wiring.Component):
             reader.clear.eq(halt & quiet), writer.clear.eq(halt & quiet),
         ]
         self._errors(m, control, reader, writer, loader)
-        self._counters(m, control, mesh, [*mesh.moving, *mesh.stationary, *mesh.sums])
+        self._counters(m, control, mesh, [*(streamer.moving for streamer in streamers), *mesh.stationary,
+                                          *results.sums])
         return m
 
     def _reads(self, m: Module, control, reader, arbiter, clients) -> None:
@@ -150,7 +155,7 @@ class PhantomAccelerator(wiring.Component):
         """The ways of both operands into the mesh and of the sums out of it."""
         write = loader.write
         m.d.comb += [
-            write.ready.eq(1), sequencer.streamers_idle.eq(Cat(streamer.idle for streamer in streamers)),
+            write.ready.eq(1),
             sequencer.patterns.ready.eq(1),
             results.patterns.valid.eq(sequencer.patterns.valid),
             results.patterns.payload.eq(sequencer.patterns.payload),
@@ -164,11 +169,30 @@ class PhantomAccelerator(wiring.Component):
                 streamer.patterns.payload.eq(sequencer.patterns.payload),
             ]
             _join(m, sequencer.descriptors[r], streamer.descriptors)
-            _join(m, streamer.moving, mesh.moving[r])
-        for one, other in ((stationary.stationary, mesh.stationary), (mesh.sums, results.sums),
-                           (sequencer.tiles, results.tiles)):
+        for one, other in ((stationary.stationary, mesh.stationary), (sequencer.tiles, results.tiles)):
             for source, sink in zip(one, other, strict=True):
                 _join(m, source, sink)
+
+    def _rows(self, m: Module, sequencer, streamers, reducers, mesh, results) -> None:
+        """Rows go through the mesh or through the vector unit to the lanes."""
+        lanes, by_vector = self._config.drain_lanes, Signal()
+        m.d.comb += by_vector.eq(sequencer.vector.operation != Operation.NONE)
+        for r, (streamer, reducer) in enumerate(zip(streamers, reducers, strict=True)):
+            m.submodules[f"reducer_{r}"] = reducer
+            row, sums = mesh.moving[r], results.sums[r * lanes:(r + 1) * lanes]
+            m.d.comb += [
+                reducer.settings.eq(sequencer.vector), sequencer.streamers_idle[r].eq(streamer.idle & reducer.idle),
+                row.payload.eq(streamer.moving.payload), row.valid.eq(streamer.moving.valid & ~by_vector),
+                reducer.values.payload.eq(streamer.moving.payload["values"]),
+                reducer.values.valid.eq(streamer.moving.valid & by_vector),
+                streamer.moving.ready.eq(Mux(by_vector, reducer.values.ready, row.ready)),
+            ]
+            for of_mesh, of_vector, sink in zip(mesh.sums[r * lanes:(r + 1) * lanes], reducer.sums, sums, strict=True):
+                m.d.comb += [
+                    sink.payload.eq(Mux(by_vector, of_vector.payload, of_mesh.payload)),
+                    sink.valid.eq(Mux(by_vector, of_vector.valid, of_mesh.valid)),
+                    of_vector.ready.eq(sink.ready & by_vector), of_mesh.ready.eq(sink.ready & ~by_vector),
+                ]
 
     def _errors(self, m: Module, control, reader, writer, loader) -> None:
         """What went wrong outside the control plane, and where; after a register."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from phantom_hw.soc.fields import Field, Limit, address, array, flag, mask, number
+from phantom_hw.soc.fields import Field, Limit, address, array, choice, flag, mask, number
 
 __all__ = [
-    "COMMANDS", "COMMAND_WORDS", "END", "FENCE", "ISA_VERSION", "OPCODE_BITS", "PATTERNS", "UNITS", "VERSION_BITS",
-    "Command", "Unit",
+    "COMMANDS", "COMMAND_WORDS", "END", "FENCE", "ISA_VERSION", "OPCODE_BITS", "PATTERNS", "UNITS", "VECTOR_OPERANDS",
+    "VERSION_BITS", "Command", "Unit",
 ]
 
 ISA_VERSION = 1
@@ -21,6 +21,8 @@ COMMAND_WORDS = 16
 OPCODE_BITS, VERSION_BITS = 8, 8
 PATTERNS = 16
 """Patterns of positions that the lanes and row streamers hold."""
+VECTOR_OPERANDS = 1 << 15
+"""Most operands that the vector unit combines to a result."""
 END, FENCE = "END", "FENCE"
 """The commands that the decoder itself carries out."""
 
@@ -83,6 +85,7 @@ STATIONARY_PLACE = Limit("stationary_words - 1", lambda c: c.stationary_words - 
 ROW = Limit("row_width", lambda c: c.row_width)
 ROW_PLACE = Limit("row_width - 1", lambda c: c.row_width - 1)
 MAX_BEATS = Limit("max_beats", lambda c: c.max_beats)
+VECTOR_BEATS = Limit("vector_beats", lambda c: c.vector_beats)
 CHUNK = Limit("chunk", lambda c: c.chunk)
 THREADS = Limit("threads", lambda c: c.threads)
 CLAMP_LOW = Limit("-2**act_width", lambda c: -2**c.act_width)
@@ -196,6 +199,22 @@ COMMANDS = (
         number("repeats", 16, "How often they are sent.", low=1),
         _columns(),
         _rows(),
+    )),
+    Command("VECTOR", "Says where rows go: into the mesh, or into the vector unit, which combines `operands` operands "
+            "of `beats` beats each to a result, element by element, whatever rows they are cut into. A result is a "
+            "chunk of sums of the first core of a lane; the lanes of a mesh row get the results in turn. Only while "
+            "the mesh and the lanes are idle.", "stream_moving", (
+        choice("operation", ("none", "max", "sum", "add"), "What is done: nothing, so that rows go into the mesh; the "
+               "greatest value; the sum; or of two operands a * mult_a + b * mult_b."),
+        flag("signed_a", "Operands are signed; with `add` the first one."),
+        flag("signed_b", "With `add`, the second operand is signed."),
+        flag("fold", "Only the sum of all positions of a result is sent."),
+        number("beats", 9, "Beats of an operand.", low=1, high=VECTOR_BEATS),
+        number("operands", 16, "Operands of a result.", low=1, high=VECTOR_OPERANDS),
+        number("positions", 8, "Positions of a result, those of its operands.", unit="positions", low=1, high=CHUNK),
+        number("count", 13, "Results of a tile for each lane.", low=1, high=LANE_CHANNELS),
+        number("mult_a", 24, "With `add`, what the first operand is multiplied by."),
+        number("mult_b", 24, "With `add`, what the second operand is multiplied by."),
     )),
 )
 """The opcode is the place in this list, from 1: 0 is illegal, so that zeroed memory is an error."""

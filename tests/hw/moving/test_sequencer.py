@@ -17,6 +17,7 @@ from phantom_hw.moving.layouts import (
 )
 from phantom_hw.moving.sequencer import MovingSequencer
 from phantom_hw.results.layouts import pattern_layout, tile_layout
+from phantom_hw.vector.layouts import vector_layout
 from port_bench import PortBench, assert_same
 
 CONFIGURATIONS = {
@@ -104,11 +105,13 @@ def make_orders(config, rng, count):
     everyone = (1 << config.mesh_rows) - 1
     orders = [(2, {"bases": 0, "base_count": 1, "start": half, "count": 1, "steps": 1, "rows": everyone})]
     for _ in range(count):
-        kind = int(rng.choice([0, 1, 2, 2, 2]))
+        kind = int(rng.choice([0, 1, 2, 2, 2, 3]))
         if kind == 0:
             orders.append((0, {"index": int(rng.integers(16)), "bits": [int(rng.integers(1 << 32)) for _ in range(2)]}))
         elif kind == 1:
             orders.append((1, random_settings(config, rng)))
+        elif kind == 3:
+            orders.append((3, random_fields(rng, vector_layout(config))))
         else:
             steps = int(rng.integers(1, 5))
             base_count = int(rng.integers(1, max(2, min(4, half // steps))))
@@ -138,7 +141,7 @@ class Run:
         self._expect(program)
         self._load(program)
         dut, bench, rng = self.dut, self.bench, self.bench.rng.spawn(1)[0]
-        layout, names = dut.stream_command.payload.shape(), ("pattern", "rows", "stream_moving")
+        layout, names = dut.stream_command.payload.shape(), ("pattern", "rows", "stream_moving", "vector")
         self.taken = bench.source(
             dut.stream_command, [bits(layout, {"command": kind, "operands": {names[kind]: order}})
                                  for kind, order in orders], lambda number: self.ready)
@@ -155,13 +158,14 @@ class Run:
 
         self.descriptors = [bench.sink(port, start(row), (row_stalls or {}).get(row))
                             for row, port in enumerate(dut.descriptors)]
-        self.settings, self.changes, self.offered = [0], [], False
+        self.settings, self.vectors, self.changes, self.offered = [0], [0], [], False
         bench.each_cycle(self._look)
 
     def _expect(self, program):
         """Walk the program; what has been given after each command, and where patterns and settings change."""
         reference = self.reference = Reference(self.config, program)
         self.expected_settings, self.expected_patterns, self.expected_changes, self.due = [0], [], [], [self._total()]
+        self.expected_vectors = [0]
         for kind, order in self.orders:
             if kind == 2:
                 reference.stream(order)
@@ -170,6 +174,8 @@ class Run:
             if kind == 1:
                 layout = rows_layout(self.config)
                 self.expected_settings.append(bits(layout, order))
+            if kind == 3:
+                self.expected_vectors.append(raw(vector_layout(self.config), order))
             if kind == 0:
                 self.expected_patterns.append(bits(pattern_layout(self.config), {
                     "index": order["index"],
@@ -207,8 +213,11 @@ class Run:
             assert not working and given == self.due[len(self.taken)], "not busy, but not done"
             assert len(self.patterns) == sum(kind == 0 for kind, _ in self.orders[:len(self.taken)])
         value, offers = ctx.get(self.dut.settings.as_value()), ctx.get(self.dut.patterns.valid)
+        vector = ctx.get(self.dut.vector.as_value())
         changes = [1] * (value != self.settings[-1]) + [0] * (offers and not self.offered)
+        changes += [3] * (vector != self.vectors[-1])
         self.settings += [value] * (1 in changes)
+        self.vectors += [vector] * (3 in changes)
         for kind in changes:
             assert not working, "changed while rows are made"
             self.changes.append((kind, tuple(map(len, self.descriptors))))
@@ -223,6 +232,7 @@ class Run:
                     zip(getattr(self, name), getattr(self.reference, name), strict=True)):
                 assert_same(f"{name} {number}", [payload for payload, _ in got], expected)
         assert self.settings == self.expected_settings
+        assert self.vectors == self.expected_vectors
         assert self.changes == self.expected_changes
         return self
 
@@ -235,7 +245,7 @@ def test_equals_reference(name, stall):
         config = PhantomConfig.from_dict({**config.to_dict(), "program_words": 64})
     rng = np.random.default_rng(seed)
     orders = make_orders(config, rng, 30)
-    assert {kind for kind, _ in orders} == {0, 1, 2}
+    assert {kind for kind, _ in orders} == {0, 1, 2, 3}
     Run(config, make_program(config, rng), orders, seed, stall).run()
 
 

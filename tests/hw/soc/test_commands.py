@@ -150,7 +150,7 @@ LOAD = "LOAD_PROGRAM count=1 offset=0"
 
 @pytest.mark.parametrize(("text", "message"), [
     ("\n\nSTOP", "line 3: unknown command 'STOP'; commands: END, FENCE, PARAMETERS, LOAD_PROGRAM, LOAD_MOVING, "
-                 "FILL_MOVING, PATTERN, ROWS, STREAM_MOVING, LOAD_STATIONARY, STREAM_STATIONARY"),
+                 "FILL_MOVING, PATTERN, ROWS, STREAM_MOVING, LOAD_STATIONARY, STREAM_STATIONARY, VECTOR"),
     ("END now", "line 1: an operand must be FIELD=VALUE, not 'now'"),
     ("END now=1", "line 1: END has no field 'now'; fields: none"),
     ("FENCE", "line 1: FENCE needs a value for units"),

@@ -1,0 +1,1 @@
+"""The vector unit: pooling and addition of what the row streamers read."""

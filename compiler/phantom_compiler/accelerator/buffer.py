@@ -94,6 +94,15 @@ class BufferLayout:
         padded[:len(place)] = place
         return padded.reshape(rows, geometry.parts)
 
+    def of_channels(self, values: NDArray[np.float64], groups: int) -> NDArray[np.float64]:
+        """The mean of a figure of each channel over the parts of each row, ``[groups, rows]``."""
+        geometry, per_group = self.geometry, len(values) // groups
+        channel = np.repeat(np.arange(per_group), self.source.kernel[0] * geometry.segments)
+        rows = -(-len(channel) // geometry.parts)
+        figures = np.full((groups, rows * geometry.parts), np.nan)
+        figures[:, :len(channel)] = values.reshape(groups, per_group)[:, channel]
+        return np.asarray(np.nanmean(figures.reshape(groups, rows, geometry.parts), axis=2))
+
     def planes(self) -> tuple[list[int], list[int]]:
         """Distance of each plane of a part from the part's place, and its positions."""
         planes = self.geometry.planes

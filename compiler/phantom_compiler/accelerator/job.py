@@ -36,6 +36,8 @@ class Job:
     input : TensorFormat
     outputs : sequence of TensorFormat
         Of each layer.
+    tilings : sequence of str
+        How each layer is cut, for reports.
     """
 
     config: PhantomConfig
@@ -44,6 +46,7 @@ class Job:
     count: int
     input: TensorFormat
     outputs: Sequence[TensorFormat]
+    tilings: Sequence[str] = ()
 
     def fill(self, memory: NDArray[np.uint8], activations: NDArray[Any]) -> None:
         """Put the constant data and the activations (images, channels, rows, columns) into memory."""
@@ -59,7 +62,7 @@ class Job:
 
 def layer_job(
     layer: QuantizedLayer, activations: NDArray[Any], config: PhantomConfig, *, base: int = 0,
-    form: TensorFormat | None = None,
+    form: TensorFormat | None = None, density: float | NDArray[np.float64] | None = None,
 ) -> Job:
     """A job of one layer.
 
@@ -73,6 +76,8 @@ def layer_job(
         First address of the job's memory.
     form : TensorFormat, optional
         Of the input; by default the natural one.
+    density : float or float array, optional
+        See `lower_layer`; by default that of the activations.
 
     Raises
     ------
@@ -84,9 +89,10 @@ def layer_job(
     form = form or TensorFormat.natural(config, source.shape, layer.layer.act_signed)
     form = form.at(image.reserve(form.bytes))
     assert as_images(layer.layer, activations).shape == source.shape
-    density = float(np.count_nonzero(activations)) / activations.size
-    output = lower_layer(layer, form, activations.shape, config, image, stream, out_signed=layer.lo < 0,
+    if density is None:
+        density = float(np.count_nonzero(activations)) / activations.size
+    lowered = lower_layer(layer, form, activations.shape, config, image, stream, out_signed=layer.lo < 0,
                          density=density)
     commands = stream.to_bytes()
     address = image.add(commands)
-    return Job(config, image, address, len(stream.instructions) + 1, form, [output])
+    return Job(config, image, address, len(stream.instructions) + 1, form, [lowered.output], [lowered.tiling])

@@ -28,13 +28,30 @@ from phantom_compiler.quantized import QuantizedLayer
 from phantom_compiler.schedule import deal, make_schedule
 from phantom_compiler.tiling import Array, Sharing, Tiling, tilings
 
-__all__ = ["lower_layer"]
+__all__ = ["Lowered", "lower_layer"]
 
 IntArray = NDArray[np.int64]
 Bytes = NDArray[np.uint8]
+Density = float | NDArray[np.float64]
 
 FULL, NOTHING = 0, 15
 """Patterns: all positions of a tile, none of them; between them those of the tiles at the edges."""
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """What became of a layer.
+
+    Attributes
+    ----------
+    output : TensorFormat
+        With its address.
+    tiling : str
+        How the layer is cut, for reports.
+    """
+
+    output: TensorFormat
+    tiling: str
 
 
 def _contents(layout: Any, fields: dict[str, Any], size: int) -> Bytes:
@@ -94,15 +111,20 @@ def _fits(source: LayerInput, form: TensorFormat, tiling: Tiling) -> bool:
     return True
 
 
-def _make_sets(source: LayerInput, tiling: Tiling, layout: BufferLayout, config: PhantomConfig) -> list[_Set]:
+def _make_sets(
+    source: LayerInput, tiling: Tiling, layout: BufferLayout, config: PhantomConfig, density: Density
+) -> list[_Set]:
     """All sets of filters, each as the whole mesh works on it."""
     wide, problem = _wide(config), source.problem
     items = np.ascontiguousarray(tiling.geometry.arrange(problem.stationary, config.threads))
     masks = items != 0
     size = local_stationary_layout(config)["content"].shape.length
+    expected = None
+    if isinstance(density, np.ndarray):  # what has no nonzero passes the window all the same, L_f entries a cycle
+        expected = np.maximum(layout.of_channels(density, problem.groups), config.threads / config.lookahead)
     sets = []
     for filters in deal(masks.sum(axis=(1, 2)), problem.groups, tiling.sharing, tiling.depth, wide, True):
-        schedule = make_schedule(filters, masks, problem.groups, tiling.sharing, wide, True)
+        schedule = make_schedule(filters, masks, problem.groups, tiling.sharing, wide, True, expected)
         keep = np.ones((1, len(schedule.row)), bool)
         beats, _, extra = stationary_beats(schedule, keep, items, tiling, wide)
         idle = np.array([not (schedule.pe_row == r).any() for r in range(config.pe_rows)])
@@ -128,7 +150,7 @@ def _per_set(config: PhantomConfig, tiling: Tiling) -> int:
 
 
 def _plan(
-    quantized: QuantizedLayer, form: TensorFormat, shape: tuple[int, ...], config: PhantomConfig, density: float,
+    quantized: QuantizedLayer, form: TensorFormat, shape: tuple[int, ...], config: PhantomConfig, density: Density,
     out_signed: bool,
 ) -> _Plan:
     layer = quantized.layer
@@ -136,7 +158,7 @@ def _plan(
     source = layer_input(layer, shape)
     if form.shape != source.shape:
         raise layer.error(f"the input must have shape {source.shape}, not {form.shape}")
-    candidates = sorted(tilings(source.problem, config, Array.mesh(config), density), key=lambda one: one.cycles)
+    candidates = sorted(tilings(source.problem, config, Array.mesh(config), float(np.mean(density))), key=lambda one: one.cycles)
     problems: set[str] = set()
     for tiling in candidates:
         if not _fits(source, form, tiling):
@@ -149,7 +171,7 @@ def _plan(
         if bands is None:
             problems.add("moving_words")
             continue
-        sets = _make_sets(source, tiling, bands.layout, config)
+        sets = _make_sets(source, tiling, bands.layout, config, density)
         most = max(len(p) for one in sets for p in one.packets) + 1
         if most > config.stationary_words:
             problems.add("stationary_words")
@@ -168,8 +190,8 @@ def _plan(
 
 def lower_layer(
     quantized: QuantizedLayer, form: TensorFormat, shape: tuple[int, ...], config: PhantomConfig,
-    image: MemoryImage, stream: CommandStream, *, out_signed: bool, density: float = 0.5,
-) -> TensorFormat:
+    image: MemoryImage, stream: CommandStream, *, out_signed: bool, density: Density = 0.5,
+) -> Lowered:
     """Add a layer to a job.
 
     Parameters
@@ -186,13 +208,13 @@ def lower_layer(
         Gets its commands.
     out_signed : bool
         Whether the results use the signed range.
-    density : float
-        Share of nonzero activations expected.
+    density : float, or float array of shape (channels,)
+        Share of nonzero activations expected, of all or of each channel (from a calibration); rows are dealt to PE rows
+        by those of the channels.
 
     Returns
     -------
-    TensorFormat
-        Of the output, with its address.
+    Lowered
 
     Raises
     ------
@@ -202,7 +224,8 @@ def lower_layer(
     plan = _plan(quantized, form, shape, config, density, out_signed)
     output = plan.output.at(image.reserve(plan.output.bytes))
     _Emitter(plan, output, image, stream).run()
-    return output
+    return Lowered(output, f"{plan.tiling.sharing.value}, {plan.tiling.geometry.height} x {plan.tiling.geometry.width}, "
+                           f"{plan.tiling.depth} filters, {len(plan.sets)} sets, {len(plan.bands.bands)} bands")
 
 
 class _Emitter:

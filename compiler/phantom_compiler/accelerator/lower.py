@@ -158,7 +158,8 @@ def _plan(
     source = layer_input(layer, shape)
     if form.shape != source.shape:
         raise layer.error(f"the input must have shape {source.shape}, not {form.shape}")
-    candidates = sorted(tilings(source.problem, config, Array.mesh(config), float(np.mean(density))), key=lambda one: one.cycles)
+    searched = tilings(source.problem, config, Array.mesh(config), float(np.mean(density)))
+    candidates = sorted(searched, key=lambda one: one.cycles)
     problems: set[str] = set()
     for tiling in candidates:
         if not _fits(source, form, tiling):
@@ -224,8 +225,9 @@ def lower_layer(
     plan = _plan(quantized, form, shape, config, density, out_signed)
     output = plan.output.at(image.reserve(plan.output.bytes))
     _Emitter(plan, output, image, stream).run()
-    return Lowered(output, f"{plan.tiling.sharing.value}, {plan.tiling.geometry.height} x {plan.tiling.geometry.width}, "
-                           f"{plan.tiling.depth} filters, {len(plan.sets)} sets, {len(plan.bands.bands)} bands")
+    tiling, geometry = plan.tiling, plan.tiling.geometry
+    return Lowered(output, f"{tiling.sharing.value}, {geometry.height} x {geometry.width}, {tiling.depth} filters, "
+                           f"{len(plan.sets)} sets, {len(plan.bands.bands)} bands")
 
 
 class _Emitter:

@@ -75,7 +75,8 @@ def main() -> None:
         parser.error(f"unknown layer {unknown[0]!r}; layers: {', '.join(every)}")
     config = PhantomConfig.preset(arguments.preset)
     network, console = load_vgg16(), Console(width=220)
-    memory = f"{arguments.latency} cycles latency, {arguments.bandwidth * config.bus_width / 8:g} bytes a cycle each way"
+    rate = arguments.bandwidth * config.bus_width / 8
+    memory = f"{arguments.latency} cycles latency, {rate:g} bytes a cycle each way"
     table = Table(title=f"{config.name}: {config.cores * config.core_threads} threads, memory of {memory}")
     for name in COLUMNS:
         table.add_column(name, justify="left" if name in ("layer", "tiling", "values") else "right")

@@ -28,6 +28,7 @@ HARNESS = Path(__file__).parent / "harness"
 ACCESS_LIMIT = 1000
 """Cycles that an access to a register may take."""
 CHUNK_CYCLES = 20_000
+EVERYTHING = (0, (1 << 64) - 1)
 
 
 class _Range(ctypes.Structure):
@@ -174,6 +175,7 @@ class AcceleratorSimulator(Simulation):
         self._library = _load(build_accelerator(config, coverage=coverage, folder=folder))
         self._offsets = {placed.register.name: (placed.offset, placed.register.words) for placed in CsrMap.placed()}
         self._counters = [placed.register.name for placed in CsrMap.placed() if placed.register.counter]
+        self._window = EVERYTHING
         options = self._options(MemoryModel(0), [])
         self._created(self._library.accelerator_create(byref(options)), self._library.accelerator_destroy)
         self.reset()
@@ -191,7 +193,14 @@ class AcceleratorSimulator(Simulation):
         self._library.accelerator_reset(self._handle)
 
     def connect(self, model: MemoryModel, ranges: Sequence[MemoryRange] = ()) -> NDArray[np.uint8]:
-        """Give the accelerator a memory; returns its bytes, which may be changed at any time until the next call."""
+        """Give the accelerator a memory; returns its bytes, which may be changed at any time until the next call.
+
+        Jobs may then write from the first writable byte of the ranges to the last, or anything if there is none.
+        """
+        writable = [one for one in ranges if one.writable]
+        self._window = EVERYTHING
+        if writable:
+            self._window = min(one.first for one in writable), max(one.first + one.size for one in writable) - 1
         self._library.accelerator_configure(self._handle, byref(self._options(model, ranges)))
         return np.ctypeslib.as_array(self._library.accelerator_memory(self._handle), (model.size,))
 
@@ -233,7 +242,8 @@ class AcceleratorSimulator(Simulation):
 
     def run(
         self, address: int, count: int, *, watchdog: int = 20_000, max_cycles: int = 1_000_000_000,
-        abort_after: int | None = None, progress: Callable[[int], None] | None = None,
+        abort_after: int | None = None, window: tuple[int, int] | None = None,
+        progress: Callable[[int], None] | None = None,
     ) -> JobResult:
         """Run a job.
 
@@ -247,6 +257,8 @@ class AcceleratorSimulator(Simulation):
             Longest run.
         abort_after : int, optional
             Abort the job after so many cycles.
+        window : (first, last), optional
+            Bytes that the job may write, instead of those that :meth:`connect` says.
         progress : callable, optional
             Called with the cycles so far, now and then.
 
@@ -256,8 +268,10 @@ class AcceleratorSimulator(Simulation):
             If the job does not end.
         """
         before = self._counts()
+        first, last = window or self._window
         for register, value in (("interrupt_status", 3), ("interrupt_enable", 3), ("command_address", address),
-                                ("command_count", count), ("watchdog", watchdog), ("control", 1)):
+                                ("command_count", count), ("watchdog", watchdog), ("write_first", first),
+                                ("write_last", last), ("control", 1)):
             self.write(register, value)
         start = self._counts().cycles
         ended = False

@@ -15,6 +15,7 @@ from phantom_hw.memory.parameters import bus_parameters
 from phantom_hw.memory.read_arbiter import ReadArbiter
 from phantom_hw.memory.read_manager import ReadManager
 from phantom_hw.memory.slots import SlotError
+from phantom_hw.memory.window import WriteWindow
 from phantom_hw.memory.write_manager import WriteManager
 from phantom_hw.mesh.mesh import PhantomMesh
 from phantom_hw.moving.loader import MovingLoader
@@ -78,6 +79,7 @@ class PhantomAccelerator(wiring.Component):
         halt, stopped = control.halt, ResetInserter(control.halt)
         m.submodules.reader = reader = ReadManager(bus)
         m.submodules.writer = writer = WriteManager(bus)
+        m.submodules.window = window = stopped(WriteWindow(bus))
         m.submodules.arbiter = arbiter = stopped(ReadArbiter(bus, 5))
         m.submodules.sequencer = sequencer = stopped(MovingSequencer(config))
         m.submodules.loader = loader = stopped(MovingLoader(config))
@@ -97,7 +99,9 @@ class PhantomAccelerator(wiring.Component):
             PARAMETERS: results, PROGRAM: sequencer, STATIONARY: stationary, MOVING: loader})
         self._operands(m, sequencer, loader, stationary, streamers, mesh, results)
         self._rows(m, sequencer, streamers, reducers, mesh, results)
-        _join(m, results.write_request, writer.requests)
+        m.d.comb += [window.first.eq(control.write_first), window.last.eq(control.write_last)]
+        _join(m, results.write_request, window.source)
+        _join(m, window.sink, writer.requests)
         _join(m, results.write_data, writer.data)
         units = {
             "load_program": (sequencer.load_command, sequencer.load_busy),
@@ -105,7 +109,7 @@ class PhantomAccelerator(wiring.Component):
             "stream_moving": (sequencer.stream_command, sequencer.stream_busy),
             "load_stationary": (stationary.load_command, stationary.load_busy),
             "stream_stationary": (stationary.stream_command, stationary.stream_busy),
-            "results": (results.command, results.busy | ~writer.idle | ~mesh.idle),
+            "results": (results.command, results.busy | window.busy | ~writer.idle | ~mesh.idle),
         }
         quiet = reader.idle & writer.idle
         for unit, (command, _) in units.items():
@@ -117,7 +121,7 @@ class PhantomAccelerator(wiring.Component):
             reader.cancel.eq(halt), writer.cancel.eq(halt),
             reader.clear.eq(halt & quiet), writer.clear.eq(halt & quiet),
         ]
-        self._errors(m, control, reader, writer, loader)
+        self._errors(m, control, reader, writer, loader, window)
         self._counters(m, control, mesh, [*(streamer.moving for streamer in streamers), *mesh.stationary,
                                           *results.sums])
         return m
@@ -194,11 +198,13 @@ class PhantomAccelerator(wiring.Component):
                     of_vector.ready.eq(sink.ready & by_vector), of_mesh.ready.eq(sink.ready & ~by_vector),
                 ]
 
-    def _errors(self, m: Module, control, reader, writer, loader) -> None:
+    def _errors(self, m: Module, control, reader, writer, loader, window) -> None:
         """What went wrong outside the control plane, and where; after a register."""
         code, address = Signal.like(control.error), Signal.like(control.error_address)
         with m.If(loader.error != SlotError.NONE):
             m.d.comb += code.eq(Status.MALFORMED_DATA)
+        with m.If(window.refused):
+            m.d.comb += [code.eq(Status.BAD_ADDRESS), address.eq(window.address)]
         for manager, meaning in ((writer, WRITE_STATUS), (reader, READ_STATUS)):
             for kind, status in meaning.items():
                 with m.If(manager.error.kind == kind):

@@ -206,6 +206,9 @@ BLOCKS = (
                Access.RO),
         Register("busy", "The units that are busy, or were when the job was stopped, in the order of FENCE.",
                  Access.RO, (Bits("busy_units", len(UNITS), "A bit for each unit."),)),
+        _whole("write_first", "First byte that may be written. A job that would write outside of `write_first` to "
+               "`write_last` ends with BAD_ADDRESS before it does.", Access.RW, 64),
+        _whole("write_last", "Last byte that may be written.", Access.RW, 64, reset=(1 << 64) - 1),
     )),
     Block(0x100, "Performance counters", "Cleared when a job starts. Reading the low half keeps the high half for the "
           "next read of it: a pair of reads gives one value.", (

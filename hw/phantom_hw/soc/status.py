@@ -43,8 +43,9 @@ MEANINGS = {
     Status.RESERVED_BITS: "A bit that must be zero is not.",
     Status.OUT_OF_RANGE: "A field's value is outside its legal range.",
     Status.END_MISSING: "The command stream has no END within `command_count` commands.",
-    Status.BAD_ADDRESS: "The command stream does not begin at a multiple of a command's size, or leaves the address "
-                        "space.",
+    Status.BAD_ADDRESS: "The command stream does not begin at a multiple of a command's size, or it, or what a unit "
+                        "reads or writes, leaves the address space; or a unit would write outside of `write_first` to "
+                        "`write_last`.",
     Status.READ_SLAVE_ERROR: "AXI read: SLVERR.",
     Status.READ_DECODE_ERROR: "AXI read: DECERR.",
     Status.WRITE_SLAVE_ERROR: "AXI write: SLVERR.",

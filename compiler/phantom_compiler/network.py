@@ -15,7 +15,7 @@ from phantom_compiler.fully_connected import FullyConnected
 from phantom_compiler.onnx_import import Convolution, Dense, Flatten, FloatNetwork, MaxPool, Stage
 from phantom_compiler.quantized import QuantizedLayer
 
-__all__ = ["CalibratedLayer", "LayerValues", "quantized_layers"]
+__all__ = ["CalibratedLayer", "LayerValues", "StageValues", "quantized_layers", "quantized_stages"]
 
 IntArray = NDArray[Any]
 
@@ -40,20 +40,34 @@ class CalibratedLayer(QuantizedLayer):
 
 
 @dataclass(frozen=True, eq=False)
-class LayerValues:
-    """What a layer of a chain worked on and what it gave.
+class StageValues:
+    """What a stage of a chain worked on and what it gave.
+
+    Attributes
+    ----------
+    stage : Stage
+    activations, results : integer arrays
+        Input and output.
+    """
+
+    stage: Stage
+    activations: IntArray
+    results: IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class LayerValues(StageValues):
+    """What a layer with weights worked on and what it gave.
 
     Attributes
     ----------
     quantized : CalibratedLayer
-    activations, accumulators, results : integer arrays
-        Input, raw sums, and the requantized output.
+    accumulators : integer array
+        Raw sums, of which the results are made by requantization.
     """
 
     quantized: CalibratedLayer
-    activations: IntArray
     accumulators: IntArray
-    results: IntArray
 
 
 def _weights(
@@ -100,7 +114,18 @@ def quantized_layers(
     network: FloatNetwork, images: NDArray[np.floating[Any]], *, densities: Sequence[float] = (),
     names: Sequence[str] = (), act_width: int = 8, weight_width: int = 8,
 ) -> Iterator[LayerValues]:
-    """Quantize a network layer by layer, on the values that the quantized layers before gave.
+    """The layers with weights among :func:`quantized_stages`."""
+    for values in quantized_stages(network, images, densities=densities, names=names, act_width=act_width,
+                                   weight_width=weight_width):
+        if isinstance(values, LayerValues):
+            yield values
+
+
+def quantized_stages(
+    network: FloatNetwork, images: NDArray[np.floating[Any]], *, densities: Sequence[float] = (),
+    names: Sequence[str] = (), act_width: int = 8, weight_width: int = 8,
+) -> Iterator[StageValues]:
+    """Quantize a network stage by stage, on the values that the quantized stages before gave.
 
     Scales are min-max: of each output channel's weights, and of the layer's results for all `images`; so the result
     of a layer never saturates on the images it was calibrated with.
@@ -117,8 +142,8 @@ def quantized_layers(
 
     Yields
     ------
-    LayerValues
-        Each layer with weights, in order, as soon as it is computed.
+    StageValues
+        Each stage, in order, as soon as it is computed; of those with weights `LayerValues`.
 
     Raises
     ------
@@ -133,7 +158,8 @@ def quantized_layers(
     number = 0
     for stage in network.stages:
         if not isinstance(stage, (Convolution, Dense)):
-            x = _plain(stage, x)
+            before, x = x, _plain(stage, x)
+            yield StageValues(stage, before, x)
             continue
         density = densities[number] if number < len(densities) else 1.0
         name = names[number] if number < len(names) else stage.name
@@ -143,7 +169,7 @@ def quantized_layers(
         accumulators = layer.golden(x)
         quantized = _calibrated(layer, scales, stage, accumulators, scale, act_width)
         results = quantized.requantize(accumulators)
-        yield LayerValues(quantized, x, accumulators, results)
+        yield LayerValues(stage, x, results, quantized, accumulators)
         x, scale, signed = results, quantized.output_scale, not stage.relu
 
 

@@ -38,6 +38,8 @@ class Job:
         Of each layer.
     tilings : sequence of str
         How each layer is cut, for reports.
+    starts : sequence of int
+        The first command of each layer.
     """
 
     config: PhantomConfig
@@ -47,6 +49,7 @@ class Job:
     input: TensorFormat
     outputs: Sequence[TensorFormat]
     tilings: Sequence[str] = ()
+    starts: Sequence[int] = ()
 
     def fill(self, memory: NDArray[np.uint8], activations: NDArray[Any]) -> None:
         """Put the constant data and the activations (images, channels, rows, columns) into memory."""

@@ -240,6 +240,18 @@ class AcceleratorSimulator(Simulation):
             raise SimulationError(f"register {register!r}: " + (
                 "no answer" if response < 0 else f"response {response}"))
 
+    def start(self, address: int, count: int, *, watchdog: int = 20_000, window: tuple[int, int] | None = None) -> None:
+        """Start a job and return; the parameters are those of :meth:`run`."""
+        first, last = window or self._window
+        for register, value in (("interrupt_status", 3), ("interrupt_enable", 3), ("command_address", address),
+                                ("command_count", count), ("watchdog", watchdog), ("write_first", first),
+                                ("write_last", last), ("control", 1)):
+            self.write(register, value)
+
+    def advance(self, cycles: int) -> bool:
+        """Let cycles pass until the interrupt comes; whether it did."""
+        return bool(self._library.accelerator_run(self._handle, cycles))
+
     def run(
         self, address: int, count: int, *, watchdog: int = 20_000, max_cycles: int = 1_000_000_000,
         abort_after: int | None = None, window: tuple[int, int] | None = None,
@@ -268,18 +280,14 @@ class AcceleratorSimulator(Simulation):
             If the job does not end.
         """
         before = self._counts()
-        first, last = window or self._window
-        for register, value in (("interrupt_status", 3), ("interrupt_enable", 3), ("command_address", address),
-                                ("command_count", count), ("watchdog", watchdog), ("write_first", first),
-                                ("write_last", last), ("control", 1)):
-            self.write(register, value)
+        self.start(address, count, watchdog=watchdog, window=window)
         start = self._counts().cycles
         ended = False
         if abort_after is not None:
-            ended = bool(self._library.accelerator_run(self._handle, abort_after))
+            ended = self.advance(abort_after)
             self.write("control", 2)
         while not ended:
-            ended = bool(self._library.accelerator_run(self._handle, CHUNK_CYCLES))
+            ended = self.advance(CHUNK_CYCLES)
             cycles = self._counts().cycles - start
             if progress is not None:
                 progress(cycles)

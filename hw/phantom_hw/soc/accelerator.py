@@ -116,12 +116,16 @@ class PhantomAccelerator(wiring.Component):
             offer = getattr(control, unit)
             m.d.comb += [command.valid.eq(offer.valid), Value.cast(command.payload).eq(Value.cast(offer.payload)),
                          offer.ready.eq(command.ready | halt)]
+        busy, lately = (Signal(len(units), name=name) for name in ("busy", "lately"))
+        stopping = Signal()  # from a job's stop until all that it has begun on the bus has ended
         m.d.comb += [
-            control.busy.eq(Mux(halt, (~quiet).replicate(len(units)), Cat(busy for _, busy in units.values()))),
+            busy.eq(Cat(busy for _, busy in units.values())),
+            # an error that the last answer brings is known before the unit counts as idle
+            control.busy.eq(Mux(halt | stopping, (~quiet).replicate(len(units)), busy | lately)),
             reader.cancel.eq(halt), writer.cancel.eq(halt),
-            reader.clear.eq(halt & quiet), writer.clear.eq(halt & quiet),
         ]
-        self._errors(m, control, reader, writer, loader, window)
+        m.d.sync += [lately.eq(busy), stopping.eq(halt | (stopping & ~quiet))]
+        self._errors(m, control, halt | stopping | control.idle, quiet, reader, writer, loader, window)
         self._counters(m, control, mesh, [*(streamer.moving for streamer in streamers), *mesh.stationary,
                                           *results.sums])
         return m
@@ -198,8 +202,8 @@ class PhantomAccelerator(wiring.Component):
                     of_vector.ready.eq(sink.ready & by_vector), of_mesh.ready.eq(sink.ready & ~by_vector),
                 ]
 
-    def _errors(self, m: Module, control, reader, writer, loader, window) -> None:
-        """What went wrong outside the control plane, and where; after a register."""
+    def _errors(self, m: Module, control, over, quiet, reader, writer, loader, window) -> None:
+        """What went wrong outside the control plane, and where; after a register. Forgotten when the job is over."""
         code, address = Signal.like(control.error), Signal.like(control.error_address)
         with m.If(loader.error != SlotError.NONE):
             m.d.comb += code.eq(Status.MALFORMED_DATA)
@@ -209,7 +213,8 @@ class PhantomAccelerator(wiring.Component):
             for kind, status in meaning.items():
                 with m.If(manager.error.kind == kind):
                     m.d.comb += [code.eq(status), address.eq(manager.error.address)]
-        m.d.sync += [control.error.eq(Mux(control.halt, Status.OK, code)), control.error_address.eq(address)]
+        m.d.comb += [reader.clear.eq(over & quiet), writer.clear.eq(over & quiet)]
+        m.d.sync += [control.error.eq(Mux(over, Status.OK, code)), control.error_address.eq(address)]
 
     def _counters(self, m: Module, control, mesh, streams) -> None:
         """Performance counters, and whether anything moves."""

@@ -41,6 +41,8 @@ class ControlPlane(wiring.Component):
         What is added in this cycle to each performance counter that counts something elsewhere; while a job runs.
     write_first, write_last : Out, 64 bits
         What may be written.
+    idle : Out
+        No job runs.
     (others)
         ``error``, ``error_address``, ``progress``, ``busy``, ``request``, ``data``, ``halt`` and the streams of the
         units as those of :class:`~phantom_hw.soc.decoder.CommandDecoder`.
@@ -65,6 +67,7 @@ class ControlPlane(wiring.Component):
         super().__init__({
             "bus": bank["bus"],
             "irq": Out(1),
+            "idle": Out(1),
             **{name: bank[name] for name in WINDOW},
             **{name: In(bank[name].shape) for name in self._counters},
             **{name: decoder[name] for name in self._outside},
@@ -85,7 +88,8 @@ class ControlPlane(wiring.Component):
             bank.done.eq(decoder.done & (decoder.result == Status.OK)),
             bank.failed.eq(decoder.done & (decoder.result != Status.OK)),
             bank.cycles.eq(~idle), bank.commands.eq(decoder.retired),
-            self.irq.eq(bank.irq), *(getattr(self, name).eq(getattr(bank, name)) for name in WINDOW),
+            self.irq.eq(bank.irq), self.idle.eq(idle),
+            *(getattr(self, name).eq(getattr(bank, name)) for name in WINDOW),
         ]
         busy = Signal.like(self.busy)  # when a job is stopped all units end what they do
         with m.If(~decoder.halt):

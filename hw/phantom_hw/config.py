@@ -71,7 +71,7 @@ class PhantomConfig:
     moving_words : int
         Words of ``moving_link`` values in the moving buffer of a mesh row; a power of two, 16..65536.
     stationary_words : int
-        Packets in the stationary buffer of a mesh column; a power of two, 16..65536.
+        Words of 16 bytes in the stationary buffer of a mesh column; a power of two, 16..65536.
     program_words : int
         Entries of the row program's memory; a power of two, 16..65536.
     lane_channels : int

@@ -9,21 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from phantom_hw.config import PhantomConfig
-from phantom_hw.core.layouts import layer_layout, stationary_layout
-from phantom_hw.mesh.packets import local_stationary_layout
 from phantom_hw.results.layouts import PARAMETER_BYTES, SLOT_UNIT
-from phantom_hw.stationary.layouts import packet_bytes
 
 from phantom_compiler.accelerator.bands import Bands, cut_into_bands
 from phantom_compiler.accelerator.buffer import BufferLayout
 from phantom_compiler.accelerator.commands import CommandStream
-from phantom_compiler.accelerator.entries import base_entries, padded_payloads, row_entries
+from phantom_compiler.accelerator.entries import base_entries, row_entries
 from phantom_compiler.accelerator.image import MemoryImage
 from phantom_compiler.accelerator.loads import BandLoader
+from phantom_compiler.accelerator.packets import PackedPackets, needs_wide, pack_items, pack_layer
 from phantom_compiler.accelerator.source import LayerInput, layer_input
 from phantom_compiler.accelerator.tensor import TensorFormat
 from phantom_compiler.beats import stationary_beats
-from phantom_compiler.packing import pack
 from phantom_compiler.quantized import QuantizedLayer
 from phantom_compiler.schedule import deal, make_schedule
 from phantom_compiler.tiling import Array, Sharing, Tiling, tilings
@@ -54,21 +51,18 @@ class Lowered:
     tiling: str
 
 
-def _contents(layout: Any, fields: dict[str, Any], size: int) -> Bytes:
-    words = pack(layout, fields)
-    content = np.zeros((len(words), size), np.uint8)
-    plain = np.ascontiguousarray(words.astype("<u4")).view(np.uint8).reshape(len(words), -1)[:, :size]
-    content[:, :plain.shape[1]] = plain
-    return content
-
-
 @dataclass(frozen=True, eq=False)
 class _Set:
     """What one set of filters needs: row entries, the packets of each mesh column, the filters of each PE column."""
 
     filters: IntArray
     rows: Bytes
-    packets: list[Bytes]
+    packets: list[PackedPackets]
+
+    @property
+    def words(self) -> int:
+        """Words that the packets of the longest column take."""
+        return max(packets.words for packets in self.packets)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +112,8 @@ def _make_sets(
     wide, problem = _wide(config), source.problem
     items = np.ascontiguousarray(tiling.geometry.arrange(problem.stationary, config.threads))
     masks = items != 0
-    size = local_stationary_layout(config)["content"].shape.length
+    span = tiling.geometry.positions
+    wide_places = needs_wide(tiling.outputs, span)
     expected = None
     if isinstance(density, np.ndarray):  # what has no nonzero passes the window all the same, L_f entries a cycle
         expected = np.maximum(layout.of_channels(density, problem.groups), config.threads / config.lookahead)
@@ -134,11 +129,9 @@ def _make_sets(
             lanes = slice(column * config.pe_cols, (column + 1) * config.pe_cols)
             of_core = {name: values[:, lanes] for name, values in beats["items"].items()}
             sent = of_core["valid"].any(axis=1)
-            content = _contents(stationary_layout(config), {
+            packets.append(pack_items(config, {
                 "pe_row": beats["pe_row"][sent],
-                "items": {name: values[sent] for name, values in of_core.items()}}, size)
-            packets.append(padded_payloads(local_stationary_layout(config), {
-                "layer": np.zeros(len(content), np.int64), "content": content}, packet_bytes(config)))
+                "items": {name: values[sent] for name, values in of_core.items()}}, span, wide=wide_places))
         sets.append(_Set(filters, rows, packets))
     return sets
 
@@ -173,8 +166,7 @@ def _plan(
             problems.add("moving_words")
             continue
         sets = _make_sets(source, tiling, bands.layout, config, density)
-        most = max(len(p) for one in sets for p in one.packets) + 1
-        if most > config.stationary_words:
+        if max(one.words for one in sets) > config.stationary_words:
             problems.add("stationary_words")
             continue
         bases = max(band.steps for band in bands.bands) * config.mesh_rows * streams
@@ -249,10 +241,10 @@ class _Emitter:
         work = [(band, number) for band in range(len(plan.bands.bands)) for number in range(len(plan.sets))]
         programs = [self._program(band, number) for band, number in work]
         halves = 2 * max(len(program) for program, _ in programs) <= self.config.program_words
-        self.most_packets = max(len(p) for one in plan.sets for p in one.packets)
-        resident = sum(len(p) for p in self._longest()) <= self.config.stationary_words
-        double = 2 * self.most_packets <= self.config.stationary_words
-        self.addresses = [[self.image.add(p) for p in one.packets] for one in plan.sets]
+        words = [one.words for one in plan.sets]
+        resident = sum(words) <= self.config.stationary_words
+        double = 2 * max(words) <= self.config.stationary_words
+        self.addresses = [[self.image.add(p.content) for p in one.packets] for one in plan.sets]
         program_addresses = [self.image.add(program) for program, _ in programs]
 
         def loads(i: int) -> None:
@@ -313,15 +305,14 @@ class _Emitter:
         """The packet that sets up the cores, sent to all of them."""
         plan, config, geometry = self.plan, self.config, self.plan.tiling.geometry
         problem = plan.source.problem
-        content = _contents(layer_layout(config), {
-            "groups": [-(-geometry.positions // config.group)], "outputs": [plan.tiling.outputs],
-            "span": [geometry.positions], "moving_signed": [int(problem.moving_signed)],
-            "stationary_signed": [int(problem.stationary_signed)], "tap_base": [geometry.tap_base(config.threads)],
-        }, local_stationary_layout(config)["content"].shape.length)
-        packet = padded_payloads(local_stationary_layout(config), {"layer": np.array([1]), "content": content},
-                                 packet_bytes(config))
+        packet = pack_layer(config, {
+            "groups": -(-geometry.positions // config.group), "outputs": plan.tiling.outputs,
+            "span": geometry.positions, "moving_signed": int(problem.moving_signed),
+            "stationary_signed": int(problem.stationary_signed), "tap_base": geometry.tap_base(config.threads),
+        }, wide=needs_wide(plan.tiling.outputs, geometry.positions))
         columns = (1 << config.mesh_cols) - 1
-        self.stream.add("LOAD_STATIONARY", address=self.image.add(packet), count=1, offset=0, columns=columns)
+        self.stream.add("LOAD_STATIONARY", address=self.image.add(packet.content), count=packet.words, offset=0,
+                        columns=columns)
         self.stream.fence("load_stationary")
         self.stream.add("STREAM_STATIONARY", offset=0, count=1, repeats=1, columns=columns, rows=self.everyone)
         self.stream.fence("stream_stationary")
@@ -419,21 +410,17 @@ class _Emitter:
 
     # --- the stationary operand -----------------------------------------------------------------------------
 
-    def _longest(self) -> list[Bytes]:
-        """The packets of the longest column of each set."""
-        return [max(one.packets, key=len) for one in self.plan.sets]
-
     def _packet_offset(self, number: int, i: int, resident: bool, double: bool) -> int:
         if resident:
-            return sum(len(p) for p in self._longest()[:number])
+            return sum(one.words for one in self.plan.sets[:number])
         return i % 2 * (self.config.stationary_words // 2) if double else 0
 
     def _load_packets(self, number: int, offset: int) -> None:
         for column, packets in enumerate(self.plan.sets[number].packets):
-            self.stream.add("LOAD_STATIONARY", address=self.addresses[number][column], count=len(packets),
+            self.stream.add("LOAD_STATIONARY", address=self.addresses[number][column], count=packets.words,
                             offset=offset, columns=1 << column)
 
     def _stream_packets(self, number: int, offset: int, repeats: int, mesh_rows: int) -> None:
         for column, packets in enumerate(self.plan.sets[number].packets):
-            self.stream.add("STREAM_STATIONARY", offset=offset, count=len(packets), repeats=repeats,
+            self.stream.add("STREAM_STATIONARY", offset=offset, count=packets.count, repeats=repeats,
                             columns=1 << column, rows=mesh_rows)

@@ -35,9 +35,9 @@ carried out, commands before it are given up, and `failed_index` and `failed_add
 `phantom asm` translates text into a command stream and `phantom disasm` back: a command a line, its fields as
 `name=value`, comments after `;`.
 
-    LOAD_STATIONARY address=0x1000 count=96 offset=0 columns=0x1   ; 96 packets into the buffer of column 0
+    LOAD_STATIONARY address=0x1000 count=96 offset=0 columns=0x1   ; 96 words into the buffer of column 0
     FENCE units=load_stationary|load_moving   ; names with | between them
-    STREAM_STATIONARY offset=0 count=96 repeats=4 columns=0x1 rows=0x1
+    STREAM_STATIONARY offset=0 count=130 repeats=4 columns=0x1 rows=0x1
     END
 """
 

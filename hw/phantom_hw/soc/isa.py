@@ -81,6 +81,7 @@ PROGRAM_PLACE = Limit("program_words - 1", lambda c: c.program_words - 1)
 MOVING = Limit("moving_words * moving_link", lambda c: c.moving_positions)
 MOVING_PLACE = Limit("moving_words * moving_link - 1", lambda c: c.moving_positions - 1)
 STATIONARY = Limit("stationary_words", lambda c: c.stationary_words)
+STATIONARY_PACKETS = Limit("16 * stationary_words", lambda c: 16 * c.stationary_words)
 STATIONARY_PLACE = Limit("stationary_words - 1", lambda c: c.stationary_words - 1)
 ROW = Limit("row_width", lambda c: c.row_width)
 ROW_PLACE = Limit("row_width - 1", lambda c: c.row_width - 1)
@@ -186,16 +187,19 @@ COMMANDS = (
         number("steps", 16, "Steps.", unit="steps", low=1),
         _rows(),
     )),
-    Command("LOAD_STATIONARY", "Loads packets into stationary buffers.", "load_stationary", (
-        address("address", "First packet.", multiple=8),
-        number("count", 17, "Packets to load.", unit="packets", low=1, high=STATIONARY),
-        number("offset", 17, "Place of the first one.", unit="packets", high=STATIONARY_PLACE),
+    Command("LOAD_STATIONARY", "Loads packed packets into stationary buffers, in words of 16 bytes "
+            "(hw/phantom_hw/stationary/layouts.py has their form). Where the bus has several words, `offset` must be a "
+            "multiple of them, and the last word of the bus is written as a whole, beyond `count`.",
+            "load_stationary", (
+        address("address", "First word.", multiple=8),
+        number("count", 17, "Words to load.", unit="words", low=1, high=STATIONARY),
+        number("offset", 17, "Place of the first one.", unit="words", high=STATIONARY_PLACE),
         _columns(),
     )),
     Command("STREAM_STATIONARY", "Sends packets from stationary buffers into the mesh, the same ones several times if "
             "they are needed again.", "stream_stationary", (
-        number("offset", 17, "Place of the first packet.", unit="packets", high=STATIONARY_PLACE),
-        number("count", 17, "Packets to send.", unit="packets", low=1, high=STATIONARY),
+        number("offset", 17, "Word in which the first packet begins.", unit="words", high=STATIONARY_PLACE),
+        number("count", 21, "Packets to send.", unit="packets", low=1, high=STATIONARY_PACKETS),
         number("repeats", 16, "How often they are sent.", low=1),
         _columns(),
         _rows(),

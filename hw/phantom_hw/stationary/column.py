@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFO
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import exact_log2
 
 from phantom_hw.config import PhantomConfig
-from phantom_hw.mesh.packets import local_stationary_layout, stationary_packet
+from phantom_hw.mesh.packets import stationary_packet
+from phantom_hw.stationary.buffer import StationaryBuffer
+from phantom_hw.stationary.expander import PacketExpander
 from phantom_hw.stationary.layouts import replay_layout
+from phantom_hw.stationary.window import PacketWindow
 
 __all__ = ["StationaryColumn"]
 
 
 class StationaryColumn(wiring.Component):
-    """Hold packets, and send them into the mesh as often as they are needed.
+    """Hold packed packets, and send them into the mesh as often as they are needed.
 
     Behind the buffer's last place comes its first one. Packets that are written while they are read have no defined
-    value.
+    value. Bytes that are no packets are sent as some packets; there are as many as were asked for, whatever the bytes.
 
     Parameters
     ----------
@@ -28,25 +29,27 @@ class StationaryColumn(wiring.Component):
 
     Members
     -------
-    write : In, stream of {place, packet}, always ready
+    write : In, stream of {place, data}, always ready
+        A word of the bus; ``place`` counts in such words.
     replay : In, stream of replay_layout
         Behind a queue of ``DEPTH``.
     sink : Out, stream of stationary_packet
     idle : Out
         All packets are sent.
 
-    Latency: 3 cycles from replay to sink. Throughput: 1 packet a cycle, also from replay to replay.
+    Latency: ``LATENCY`` cycles from replay to sink. Throughput: 1 packet a cycle; ``GAP`` cycles without one before
+    each repetition and each replay.
     """
 
     DEPTH = 4
-    LATENCY = 3
+    GAP = PacketWindow.FILL
+    LATENCY = 2 + PacketWindow.FILL + PacketExpander.LATENCY
 
     def __init__(self, config: PhantomConfig):
         self._config = config
+        self._buffer = StationaryBuffer(config)
         super().__init__({
-            "write": In(stream.Signature(data.StructLayout({
-                "place": exact_log2(config.stationary_words), "packet": local_stationary_layout(config).size,
-            }), always_ready=True)),
+            "write": In(self._buffer.write.signature.flip()),
             "replay": In(stream.Signature(replay_layout(config))),
             "sink": Out(stream.Signature(stationary_packet(config))),
             "idle": Out(1),
@@ -56,34 +59,32 @@ class StationaryColumn(wiring.Component):
         m = Module()
         layout = replay_layout(self._config)
         m.submodules.queue = queue = SyncFIFO(width=layout.size, depth=self.DEPTH)
-        m.submodules.memory = memory = Memory(
-            shape=local_stationary_layout(self._config).size, depth=self._config.stationary_words, init=[],
-            attrs={"no_rw_check": 1})
-        write, read = memory.write_port(), memory.read_port(domain="comb")
-        head = Signal.like(read.data, reset_less=True)  # becomes the output register of the RAM
+        m.submodules.buffer = buffer = self._buffer
+        m.submodules.window = window = PacketWindow(self._config)
+        m.submodules.expander = expander = PacketExpander(self._config)
+        wiring.connect(m, wiring.flipped(self.write), buffer.write)
+        wiring.connect(m, expander.sink, wiring.flipped(self.sink))
         new, now = data.View(layout, queue.r_data), Signal(layout, reset_less=True)  # ``repeats``: with this one
-        place, left = Signal.like(now.offset), Signal.like(now.count)
-        active, sending, rows = Signal(), Signal(), Signal.like(now.rows)
-        advance, ends, loads = Signal(), Signal(), Signal()
-        packet = self.sink.payload
+        left, active, loads, ends, final = Signal.like(now.count), Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
-            write.en.eq(self.write.valid), write.addr.eq(self.write.payload.place),
-            write.data.eq(self.write.payload.packet),
             queue.w_data.eq(self.replay.payload), queue.w_en.eq(self.replay.valid),
             self.replay.ready.eq(queue.w_rdy),
 
-            advance.eq(~sending | self.sink.ready), ends.eq(left == 1),
-            loads.eq(~active | (advance & ends & (now.repeats == 1))), queue.r_en.eq(loads),
-            read.addr.eq(place),
-            self.sink.valid.eq(sending), packet.rows.eq(rows),
-            packet.layer.eq(head[0]), packet.content.as_value().eq(head[1:]),
-            self.idle.eq(~queue.r_rdy & ~active & ~sending),
+            expander.source.valid.eq(active & window.ready), window.take.eq(
+                expander.source.valid & expander.source.ready),
+            expander.source.payload.bytes.eq(window.bytes), expander.source.payload.wide.eq(window.wide),
+            expander.source.payload.rows.eq(now.rows),
+            ends.eq(window.take & (left == 1)), final.eq(now.repeats == 1),
+            loads.eq(~active | (ends & final)), queue.r_en.eq(loads),
+            window.start.eq(loads | ends), window.offset.eq(now.offset),
+            buffer.place.eq(window.place), buffer.enable.eq(window.enable), window.line.eq(buffer.line),
+            self.idle.eq(~queue.r_rdy & ~active & ~expander.busy),
         ]
         with m.If(loads):
-            m.d.sync += [active.eq(queue.r_rdy), now.eq(new), place.eq(new.offset), left.eq(new.count)]
-        with m.Elif(advance):
-            m.d.sync += [place.eq(Mux(ends, now.offset, place + 1)), left.eq(Mux(ends, now.count, left - 1)),
-                         now.repeats.eq(now.repeats - ends)]
-        with m.If(advance):
-            m.d.sync += [sending.eq(active), rows.eq(now.rows), head.eq(read.data)]
+            m.d.sync += [active.eq(queue.r_rdy), now.eq(new), left.eq(new.count)]
+            m.d.comb += window.offset.eq(new.offset)
+        with m.Elif(window.take):
+            m.d.sync += [left.eq(left - 1)]
+            with m.If(ends):
+                m.d.sync += [left.eq(now.count), now.repeats.eq(now.repeats - 1)]
         return m

@@ -10,22 +10,23 @@ from phantom_hw.config import PhantomConfig
 from phantom_hw.memory.align import dense_layout
 from phantom_hw.memory.burst import request_layout
 from phantom_hw.memory.parameters import bus_parameters
-from phantom_hw.memory.table_loader import TableLoader
 from phantom_hw.mesh.packets import stationary_packet
 from phantom_hw.soc.commands import CommandSet
 from phantom_hw.soc.isa import UNITS
 from phantom_hw.soc.layouts import unit_layout
 from phantom_hw.stationary.column import StationaryColumn
-from phantom_hw.stationary.layouts import packet_bytes
+from phantom_hw.stationary.loader import StationaryLoader
 
 __all__ = ["StationaryUnit"]
 
 
 class StationaryUnit(wiring.Component):
-    """The units ``load_stationary`` and ``stream_stationary``: stationary buffers that replay packets.
+    """The units ``load_stationary`` and ``stream_stationary``: stationary buffers that replay packed packets.
 
-    A load writes the same packets to all of its columns. Columns send at their own pace. A STREAM_STATIONARY is taken
-    when each of its columns has a place for it in its queue.
+    A load writes the same words to all of its columns, whole words of the bus: if these have several words of a buffer,
+    the place of the first one must be a multiple of them; otherwise the next lower multiple is its place. Columns send
+    at their own pace. A STREAM_STATIONARY is taken when each of its columns has a place for it in its queue. The form
+    of the packets is described in :mod:`phantom_hw.stationary.layouts`.
 
     Parameters
     ----------
@@ -35,7 +36,7 @@ class StationaryUnit(wiring.Component):
     -------
     load_command : In, stream of unit_layout of ``load_stationary``
     load_busy : Out
-        From the cycle after a command was taken until its packets are there.
+        From the cycle after a command was taken until its words are there.
     request : Out, stream of request_layout
         One for each command.
     data : In, stream of dense_layout
@@ -44,8 +45,8 @@ class StationaryUnit(wiring.Component):
         From the cycle after a command was taken until its packets are sent.
     stationary : Out, array of mesh_cols streams of stationary_packet
 
-    Latency: 3 cycles from command to packet. Throughput: 1 packet a cycle and column; loading 1 packet or 1 word of
-    the bus a cycle, whichever is slower.
+    Latency: ``LATENCY`` cycles from command to packet. Throughput: 1 packet a cycle and column, with gaps between
+    repetitions; loading 1 word of the bus a cycle.
     """
 
     LATENCY = StationaryColumn.LATENCY
@@ -87,21 +88,14 @@ class StationaryUnit(wiring.Component):
 
     def _load(self, m: Module, columns: list[StationaryColumn]) -> None:
         """Fill the buffers."""
-        config, command = self._config, self.load_command.payload
-        m.submodules.loader = loader = TableLoader(
-            bus_parameters(config), packet_bytes(config), config.stationary_words, config.mesh_cols)
+        m.submodules.loader = loader = StationaryLoader(self._config)
+        wiring.connect(m, wiring.flipped(self.load_command), loader.command)
         wiring.connect(m, loader.request, wiring.flipped(self.request))
         wiring.connect(m, wiring.flipped(self.data), loader.data)
-        m.d.comb += [
-            loader.command.valid.eq(self.load_command.valid), self.load_command.ready.eq(loader.command.ready),
-            loader.command.payload.address.eq(command.address), loader.command.payload.count.eq(command.count),
-            loader.command.payload.offset.eq(command.offset), loader.command.payload.tag.eq(command.columns),
-            self.load_busy.eq(loader.busy),
-        ]
+        m.d.comb += self.load_busy.eq(loader.busy)
         for number, column in enumerate(columns):
-            target = column.write.payload
             m.d.comb += [
-                column.write.valid.eq(loader.write.valid & loader.write.payload.tag[number]),
-                target.place.eq(loader.write.payload.place),
-                target.packet.eq(loader.write.payload.record[:len(target.packet)]),
+                column.write.valid.eq(loader.write.valid & loader.write.payload.columns[number]),
+                column.write.payload.place.eq(loader.write.payload.place),
+                column.write.payload.data.eq(loader.write.payload.data),
             ]

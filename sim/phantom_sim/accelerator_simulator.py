@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from phantom_hw.config import PhantomConfig
-from phantom_hw.emit import ACCELERATOR_MODULE, STREAMER_MODULE, TILE_MODULE
+from phantom_hw.core.layouts import stalls_layout
+from phantom_hw.emit import ACCELERATOR_MODULE, TILE_MODULE
 from phantom_hw.soc.csr import CsrMap
 from phantom_hw.soc.isa import UNITS
 from phantom_hw.soc.status import Status
 
 from phantom_sim.core_simulator import SimulationError
-from phantom_sim.mesh_simulator import FLAT_CORES
+from phantom_sim.mesh_simulator import FLAT_CORES, usable_processors
 from phantom_sim.rtl import cached_accelerator_verilog
 from phantom_sim.simulation import Simulation
 from phantom_sim.verilator import build_library
@@ -46,6 +47,11 @@ class _Counts(ctypes.Structure):
     _fields_ = [*((name, c_int64) for name in (
         "cycles", "read_beats", "write_beats", "read_bursts", "write_bursts", "stray_bytes", "stray_address",
         "crossings")), ("irq", c_int32), ("unused", c_int32)]
+
+
+class _Shape(ctypes.Structure):
+    _fields_ = [("rows", c_int64), ("cols", c_int64), ("lane_of", POINTER(c_int64)),
+                *((name, c_int64) for name in ("activity_bits", "stalls_bits", "threads"))]
 
 
 @dataclass(frozen=True)
@@ -131,17 +137,24 @@ class JobResult:
     crossings: int
 
 
-def build_accelerator(config: PhantomConfig, *, coverage: bool = False, folder: Path | None = None) -> Path:
-    """Build the Verilated library of a configuration's accelerator, or find the one built before."""
-    return build_library(cached_accelerator_verilog(config, folder), ACCELERATOR_MODULE, HARNESS / "accelerator.cpp",
-                         headers=[HARNESS / "streams.h"], coverage=coverage, folder=folder,
-                         blocks=[TILE_MODULE, STREAMER_MODULE] if config.cores > FLAT_CORES else [])
+def build_accelerator(
+    config: PhantomConfig, *, coverage: bool = False, tiled: bool | None = None, folder: Path | None = None
+) -> Path:
+    """Build the Verilated library of a configuration's accelerator, or find the one built before.
+
+    Verilator sees all of it, or, ``tiled``, a tile of the mesh and the rest; by default by ``FLAT_CORES``.
+    """
+    tiled = config.cores > FLAT_CORES if tiled is None else tiled
+    return build_library(
+        cached_accelerator_verilog(config, folder, tiled), "accelerator_ports" if tiled else ACCELERATOR_MODULE,
+        HARNESS / "accelerator.cpp", headers=[HARNESS / "streams.h", *[HARNESS / "tiles.h"] * tiled],
+        tile=TILE_MODULE if tiled else None, coverage=coverage, folder=folder)
 
 
 def _load(path: Path) -> ctypes.CDLL:
     library = ctypes.CDLL(str(path))
     signatures: dict[str, tuple[list, object]] = {
-        "create": ([POINTER(_Options)], c_void_p),
+        "create": ([POINTER(_Options), POINTER(_Shape)], c_void_p),
         "destroy": ([c_void_p, c_char_p], None),
         "configure": ([c_void_p, POINTER(_Options)], None),
         "memory": ([c_void_p], POINTER(c_uint8)),
@@ -167,17 +180,25 @@ class AcceleratorSimulator(Simulation):
         Count toggles, written to ``<cache>/coverage/accelerator-<process>-<instance>.dat`` by :meth:`close`.
     folder : Path, optional
         Where Verilated libraries are kept.
+    tiled : bool, optional
+        As :func:`build_accelerator` has it.
+    threads : int, optional
+        Of a tiled simulation; the usable processors by default. What is simulated does not depend on it.
     """
 
-    def __init__(self, config: PhantomConfig, coverage: bool = False, folder: Path | None = None):
+    def __init__(self, config: PhantomConfig, coverage: bool = False, folder: Path | None = None,
+                 tiled: bool | None = None, threads: int | None = None):
         super().__init__("accelerator", coverage, folder)
         self.config = config
-        self._library = _load(build_accelerator(config, coverage=coverage, folder=folder))
+        self._library = _load(build_accelerator(config, coverage=coverage, tiled=tiled, folder=folder))
         self._offsets = {placed.register.name: (placed.offset, placed.register.words) for placed in CsrMap.placed()}
         self._counters = [placed.register.name for placed in CsrMap.placed() if placed.register.counter]
         self._window = EVERYTHING
         options = self._options(MemoryModel(0), [])
-        self._created(self._library.accelerator_create(byref(options)), self._library.accelerator_destroy)
+        lane_of = (c_int64 * config.mesh_cols)(*map(config.lane_of, range(config.mesh_cols)))
+        shape = _Shape(config.mesh_rows, config.mesh_cols, lane_of, config.pes * config.threads,
+                       stalls_layout(config).size, threads or usable_processors())
+        self._created(self._library.accelerator_create(byref(options), byref(shape)), self._library.accelerator_destroy)
         self.reset()
 
     @staticmethod

@@ -12,9 +12,17 @@ from pathlib import Path
 
 import phantom_hw
 from phantom_hw.config import PhantomConfig
-from phantom_hw.emit import accelerator_verilog, component_verilog, core_verilog, mesh_verilog, tile_verilog
+from phantom_hw.emit import (
+    STREAMER_MODULE,
+    accelerator_verilog,
+    component_verilog,
+    core_verilog,
+    mesh_verilog,
+    tile_verilog,
+)
+from phantom_hw.moving.streamer import RowStreamer
 
-from phantom_sim.mesh_ports import MeshPorts
+from phantom_sim.mesh_ports import AcceleratorPorts, MeshPorts
 from phantom_sim.verilator import cache_folder
 
 __all__ = ["cached_accelerator_verilog", "cached_core_verilog", "cached_mesh_verilog", "cached_tile_verilog"]
@@ -68,6 +76,14 @@ def cached_tile_verilog(config: PhantomConfig, folder: Path | None = None) -> st
     return _cached("tile", values, lambda: tile_verilog(config), folder)
 
 
-def cached_accelerator_verilog(config: PhantomConfig, folder: Path | None = None) -> str:
-    """:func:`phantom_hw.emit.accelerator_verilog` of a configuration."""
+def cached_accelerator_verilog(config: PhantomConfig, folder: Path | None = None, tiled: bool = False) -> str:
+    """:func:`phantom_hw.emit.accelerator_verilog` of a configuration.
+
+    Or, ``tiled``, a tile and, as ``accelerator_ports``, everything but the mesh within
+    :class:`~.mesh_ports.AcceleratorPorts`.
+    """
+    if tiled:
+        return _cached("tiled-accelerator", config.to_dict(), lambda: "\n".join((
+            tile_verilog(config), component_verilog(RowStreamer(config), STREAMER_MODULE),
+            component_verilog(AcceleratorPorts(config), "accelerator_ports"))), folder)
     return _cached("accelerator", config.to_dict(), lambda: accelerator_verilog(config), folder)

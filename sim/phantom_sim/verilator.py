@@ -135,7 +135,6 @@ def build_library(
     coverage: bool = False,
     trace: bool = False,
     flags: Sequence[str] = (),
-    blocks: Sequence[str] = (),
     tile: str | None = None,
     folder: Path | None = None,
 ) -> Path:
@@ -155,9 +154,6 @@ def build_library(
         Make VCD traces possible.
     flags : sequence of str
         More flags for Verilator.
-    blocks : sequence of str
-        Modules that are Verilated once, whatever the number of their instances: it keeps the time and the memory of
-        the build, and makes the simulation slower.
     tile : str, optional
         A module of which the harness makes many instances, beside ``top`` or the same as ``top``: the class ``Vtile``,
         with its work at the clock edge in parts (:mod:`.evaluation_parts`). The harness sees ``PHANTOM_TILES`` defined.
@@ -174,8 +170,7 @@ def build_library(
     VerilatorError
         If Verilator or the compiler fails; names the log.
     """
-    build = _Build(find_verilator(), top, harness, folder or cache_folder(), coverage, trace, tuple(flags),
-                   tuple(blocks), tile)
+    build = _Build(find_verilator(), top, harness, folder or cache_folder(), coverage, trace, tuple(flags), tile)
     texts = [path.read_text(encoding="utf-8") for path in (harness, *headers)]
     target = build.folder / f"{top}-{content_hash(verilog, top, *texts, *build.settings)}"
     library = target / LIBRARY
@@ -205,7 +200,6 @@ class _Build:
     coverage: bool
     trace: bool
     flags: tuple[str, ...]
-    blocks: tuple[str, ...]
     tile: str | None
 
     @property
@@ -222,7 +216,7 @@ class _Build:
     @property
     def settings(self) -> list[str]:
         """What the result depends on besides the sources."""
-        return [self.verilator.version, *self.arguments, *FAST_FLAGS, "/", *SLOW_FLAGS, "/", *self.blocks,
+        return [self.verilator.version, *self.arguments, *FAST_FLAGS, "/", *SLOW_FLAGS, "/",
                 *(["/", self.tile, str(PART_CHARACTERS), *TILE_FLAGS] if self.tile else [])]
 
     @property
@@ -245,8 +239,8 @@ class _Build:
             done.mkdir()
             source = done / f"{self.top}.v"
             source.write_text(verilog, encoding="utf-8")
-            archives = [one for prefix, module in self.models.items()
-                        for one in self._model(log, work, source, prefix, module)]
+            archives = [self._model(log, work / prefix, source, prefix, module)
+                        for prefix, module in self.models.items()]
             self._step(log, [
                 *self.compiler, *(TILE_FLAGS if self.tile else ()), *(f"-I{work / one}" for one in self.models),
                 f"-I{self.harness.parent.resolve()}", "-shared", "-Wl,-Bsymbolic", "-o", str(done / LIBRARY),
@@ -255,17 +249,11 @@ class _Build:
             shutil.move(log, done / "build.log")
             done.rename(target)
 
-    def _model(self, log: Path, work: Path, source: Path, prefix: str, module: str) -> list[Path]:
-        """Verilate and compile a module; the archives of its objects."""
-        objects, hierarchy, rules, goals = work / prefix, [], f"{prefix}.mk", [f"{prefix}__ALL.a"]
-        if self.blocks:
-            settings = work / "blocks.vlt"
-            settings.write_text("`verilator_config\n" + "".join(
-                f'hier_block -module "{block}"\n' for block in self.blocks), encoding="utf-8")
-            hierarchy, rules, goals = ["--hierarchical", str(settings)], f"{prefix}_hier.mk", []
+    def _model(self, log: Path, objects: Path, source: Path, prefix: str, module: str) -> Path:
+        """Verilate and compile a module; the archive of its objects."""
         self._step(log, [
             str(self.verilator.program), "--cc", *self.arguments, "--top-module", module, "--prefix", prefix,
-            "--Mdir", str(objects), *hierarchy, str(source),
+            "--Mdir", str(objects), str(source),
         ])
         if prefix == TILE_PREFIX:
             try:
@@ -273,10 +261,10 @@ class _Build:
             except ValueError as error:
                 raise VerilatorError(f"Verilator {self.verilator.version}: {error}") from None
         self._step(log, [
-            "make", f"-j{len(os.sched_getaffinity(0))}", "-C", str(objects), "-f", rules,
-            *goals, f"OPT_FAST={' '.join(FAST_FLAGS)}", f"OPT_SLOW={' '.join(SLOW_FLAGS)}",
+            "make", f"-j{len(os.sched_getaffinity(0))}", "-C", str(objects), "-f", f"{prefix}.mk",
+            f"{prefix}__ALL.a", f"OPT_FAST={' '.join(FAST_FLAGS)}", f"OPT_SLOW={' '.join(SLOW_FLAGS)}",
         ])
-        return [objects / f"{prefix}__ALL.a", *(objects / f"V{block}" / f"lib{block}.a" for block in self.blocks)]
+        return objects / f"{prefix}__ALL.a"
 
     def _runtime(self, log: Path) -> list[Path]:
         """Object files of Verilator's run-time library, compiled once for all designs."""

@@ -218,15 +218,9 @@ class FlatPorts(wiring.Component):
             whole = getattr(getattr(inner, name), channel)
             value = getattr(whole, field) if field in ("valid", "ready") else whole.payload[field]
             self._join(m, self.signature.members[port].flow, getattr(self, port), value)
-        for name in self._passed:
-            member = self.signature.members[name]
-            if member.is_signature:
-                outer, within = getattr(self, name), getattr(inner, name)
-                for (_path, item, one), (_, _, other) in zip(
-                        member.signature.flatten(outer), member.signature.flatten(within), strict=True):
-                    self._join(m, item.flow, one, other)
-            else:
-                self._join(m, member.flow, getattr(self, name), getattr(inner, name))
+        passed = wiring.Signature({name: self.signature.members[name] for name in self._passed})
+        for (_path, item, one), (_, _, other) in zip(passed.flatten(self), passed.flatten(inner), strict=True):
+            self._join(m, item.flow, one, other)
         return m
 
     @staticmethod

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 from amaranth.hdl import Cat, Module, Mux, ResetInserter, ResetSignal, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -52,6 +54,8 @@ class PhantomAccelerator(wiring.Component):
     Parameters
     ----------
     config : PhantomConfig
+    mesh_inside : bool
+        Otherwise the mesh is somebody else's: for simulation.
 
     Members
     -------
@@ -59,16 +63,20 @@ class PhantomAccelerator(wiring.Component):
     read : Out, AXI4Signature with AR and R
     write : Out, AXI4Signature with AW, W and B
     irq : Out
+    mesh_moving, mesh_stationary, mesh_sums, mesh_idle, mesh_activity, mesh_stalls, mesh_reset
+        Without ``mesh_inside``: for the ports of a PhantomMesh, and its reset.
     """
 
-    def __init__(self, config: PhantomConfig):
-        self._config, self._bus = config, bus_parameters(config)
+    def __init__(self, config: PhantomConfig, mesh_inside: bool = True):
+        self._config, self._bus, self._mesh_inside = config, bus_parameters(config), mesh_inside
         p = self._bus
         super().__init__({
             "csr": In(AXI4LiteSignature(CSR_ADDRESS_BITS)),
             "read": Out(AXI4Signature(p.address_width, p.data_width, p.id_width, READ)),
             "write": Out(AXI4Signature(p.address_width, p.data_width, p.id_width, WRITE)),
             "irq": Out(1),
+            **({} if mesh_inside else {"mesh_reset": Out(1), **{
+                f"mesh_{name}": member.flip() for name, member in PhantomMesh.ports(config).members.items()}}),
         })
 
     def elaborate(self, platform):
@@ -88,7 +96,12 @@ class PhantomAccelerator(wiring.Component):
         reset = ResetSignal() | halt
         streamers = [emit.instantiate(m, f"streamer_{r}", emit.STREAMER_MODULE, RowStreamer.ports(config), reset)
                      for r in range(config.mesh_rows)]
-        mesh = emit.instantiate(m, "mesh", emit.MESH_MODULE, PhantomMesh.ports(config), reset)
+        if self._mesh_inside:
+            mesh = emit.instantiate(m, "mesh", emit.MESH_MODULE, PhantomMesh.ports(config), reset)
+        else:
+            ports = PhantomMesh.ports(config).members
+            mesh = SimpleNamespace(**{name: getattr(self, f"mesh_{name}") for name in ports})
+            m.d.comb += self.mesh_reset.eq(reset)
         reducers = [stopped(RowReducer(config)) for _ in range(config.mesh_rows)]
 
         wiring.connect(m, wiring.flipped(self.csr), control.bus)
@@ -245,6 +258,6 @@ def _join(m: Module, source, sink) -> None:
                  source.ready.eq(sink.ready)]
 
 
-def accelerator_ports(config: PhantomConfig) -> FlatPorts:
+def accelerator_ports(config: PhantomConfig, mesh_inside: bool = True) -> FlatPorts:
     """The accelerator with the standard names of its buses."""
-    return FlatPorts(PhantomAccelerator(config), BUSES)
+    return FlatPorts(PhantomAccelerator(config, mesh_inside), BUSES)

@@ -10,6 +10,9 @@
 
 #include "Vdut.h"
 #include "streams.h"
+#if PHANTOM_TILES
+#include "tiles.h"
+#endif
 #include "verilated.h"
 #if VM_COVERAGE
 #include "verilated_cov.h"
@@ -41,6 +44,13 @@ struct Options {
     int64_t stall_256;  // probability, in 1/256, that a channel pauses in a cycle
 };
 
+// A mesh outside of the Verilated accelerator; mirrors phantom::MeshShape.
+struct Shape {
+    int64_t rows, cols;
+    const int64_t* lane_of;
+    int64_t activity_bits, stalls_bits, threads;
+};
+
 struct Counts {
     int64_t cycles, read_beats, write_beats, read_bursts, write_bursts, stray_bytes, stray_address, crossings;
     int32_t irq, unused;
@@ -64,8 +74,24 @@ struct Answer {
 
 class Accelerator {
 public:
-    explicit Accelerator(const Options& options) { configure(options); }
-    ~Accelerator() { top_->final(); }
+    Accelerator(const Options& options, const Shape& shape) {
+        configure(options);
+#if PHANTOM_TILES
+        mesh_ = std::make_unique<phantom::TiledMesh>(
+            &context_, phantom::MeshShape{shape.rows, shape.cols, shape.lane_of, shape.activity_bits,
+                                          shape.stalls_bits, shape.threads},
+            [this] { clock_top(); });
+#else
+        (void)shape;
+#endif
+    }
+
+    ~Accelerator() {
+        top_->final();
+#if PHANTOM_TILES
+        mesh_->final();
+#endif
+    }
 
     void configure(const Options& options) {
         options_ = options;
@@ -124,6 +150,9 @@ public:
 
     // Runs until the interrupt rises, at most `cycles`; whether it did.
     int run(int64_t cycles) {
+#if PHANTOM_TILES
+        const phantom::Awake awake(*mesh_);
+#endif
         while (cycles-- > 0) {
             begin();
             const bool irq = top_->irq;
@@ -259,15 +288,46 @@ private:
         edge();
     }
 
+#if PHANTOM_TILES
+    void settle() {
+        using phantom::put_words;
+        put_words(top_->mesh_moving_ready, mesh_->moving_ready);
+        put_words(top_->mesh_stationary_ready, mesh_->stationary_ready);
+        put_words(top_->mesh_sums_valid, mesh_->sums_valid);
+        put_words(top_->mesh_sums_payload, mesh_->sums_payload);
+        put_words(top_->mesh_activity, mesh_->activity);
+        put_words(top_->mesh_stalls, mesh_->stalls);
+        top_->mesh_idle = mesh_->idle;
+        top_->clk = 0;
+        top_->eval();
+    }
+
+    void edge() {
+        using phantom::get_words;
+        get_words(top_->mesh_moving_valid, mesh_->moving_valid);
+        get_words(top_->mesh_moving_payload, mesh_->moving_payload);
+        get_words(top_->mesh_stationary_valid, mesh_->stationary_valid);
+        get_words(top_->mesh_stationary_payload, mesh_->stationary_payload);
+        get_words(top_->mesh_sums_ready, mesh_->sums_ready);
+        mesh_->rst = top_->mesh_reset;
+        mesh_->edge();
+        context_.timeInc(1);
+    }
+#else
     void settle() {
         top_->clk = 0;
         top_->eval();
     }
 
     void edge() {
+        clock_top();
+        context_.timeInc(1);
+    }
+#endif
+
+    void clock_top() {
         top_->clk = 1;
         top_->eval();
-        context_.timeInc(1);
     }
 
     Options options_{};
@@ -281,13 +341,18 @@ private:
     int64_t tokens_read_ = 0, tokens_write_ = 0;
     VerilatedContext context_;
     std::unique_ptr<Vdut> top_ = std::make_unique<Vdut>(&context_, "accelerator");
+#if PHANTOM_TILES
+    std::unique_ptr<phantom::TiledMesh> mesh_;
+#endif
 };
 
 }  // namespace
 
 #define PHANTOM_API extern "C" __attribute__((visibility("default")))
 
-PHANTOM_API Accelerator* accelerator_create(const Options* options) { return new Accelerator(*options); }
+PHANTOM_API Accelerator* accelerator_create(const Options* options, const Shape* shape) {
+    return new Accelerator(*options, *shape);
+}
 
 PHANTOM_API void accelerator_destroy(Accelerator* accelerator, const char* coverage_path) {
 #if VM_COVERAGE

@@ -146,17 +146,6 @@ private:
     int64_t words_ = 0, bits_ = 0;
 };
 
-// While it lives, the threads of a simulation are at hand.
-struct Awake {
-#if PHANTOM_TILES
-    explicit Awake(TiledMesh& mesh) : mesh_(mesh) { mesh_.wake(); }
-    ~Awake() { mesh_.rest(); }
-    TiledMesh& mesh_;
-#else
-    explicit Awake(Vdut&) {}
-#endif
-};
-
 class Mesh {
     template <typename T>
     using Plain = std::remove_reference_t<T>;
@@ -186,7 +175,9 @@ public:
     ~Mesh() { top_->final(); }
 
     void start(const RunSpec& spec) {
+#if PHANTOM_TILES
         const Awake awake(*top_);
+#endif
         spec_ = spec;
         state_ = State{};
         stalled_ = 0;
@@ -214,7 +205,9 @@ public:
     }
 
     void advance(int64_t cycles) {
+#if PHANTOM_TILES
         const Awake awake(*top_);
+#endif
         while (cycles-- > 0 && state_.status == kRunning) run_cycle();
     }
 

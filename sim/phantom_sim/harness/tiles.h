@@ -177,6 +177,19 @@ struct Links {
 
 // --- the mesh --------------------------------------------------------------------------------------------------
 
+// Ports of a Verilated class from and to the members of a TiledMesh.
+template <typename Port>
+void put_words(Port& port, const std::vector<uint32_t>& words) { put(port, words.data()); }
+
+template <typename Port>
+void put_words(Port& port, uint64_t bits) { port = static_cast<Port>(bits); }
+
+template <typename Port>
+void get_words(const Port& port, std::vector<uint32_t>& words) { get(port, words.data()); }
+
+template <typename Port>
+void get_words(const Port& port, uint64_t& bits) { bits = port; }
+
 struct MeshShape {
     int64_t rows, cols;
     const int64_t* lane_of;  // of each mesh column
@@ -200,10 +213,15 @@ public:
     uint64_t sums_valid = 0, sums_ready = 0;
     std::vector<uint32_t> moving_payload, stationary_payload, sums_payload, activity, stalls;
 
-    TiledMesh(VerilatedContext* context, const MeshShape& shape)
+    // `beside`: work of the same clock edge outside of the mesh.
+    TiledMesh(VerilatedContext* context, const MeshShape& shape, std::function<void()> beside = {})
         : shape_(shape), seen_(shape.rows * shape.cols),
-          blocks_(std::min(shape.threads, shape.rows)),
-          crew_(int(blocks_), blocks_, [this](size_t i) { step(i); }) {
+          beside_(std::move(beside)),
+          blocks_(std::min(beside_ && shape.threads > 1 ? 2 * shape.threads : shape.threads, shape.rows)),
+          crew_(int(std::min<size_t>(shape.threads, jobs())), jobs(), [this](size_t job) {
+              if (beside_ && job-- == 0) beside_();
+              else step(job);
+          }) {
         const size_t rows = shape.rows, cols = shape.cols;
         for (size_t i = 0; i < rows * cols; ++i) tiles_.push_back(std::make_unique<Vtile>(context, "tile"));
         const size_t moving = rows * (cols + 1), stationary = (rows + 1) * cols, sums = rows * cols;
@@ -253,7 +271,10 @@ public:
     void eval() {
         const bool rises = clk && !clocked_;
         clocked_ = clk;
-        if (!rises) return;
+        if (rises) edge();
+    }
+
+    void edge() {
         moving_.offer(moving_valid, moving_payload);
         stationary_.offer(stationary_valid, stationary_payload);
         sums_.accept(sums_ready);
@@ -277,6 +298,8 @@ private:
         Stalls stalls;
         uint8_t idle;
     };
+
+    size_t jobs() const { return blocks_ + (beside_ ? 1 : 0); }
 
     // Clocks the tiles of neighbouring mesh rows part by part: the code of a part stays in the cache while all tiles
     // run it.
@@ -354,8 +377,16 @@ private:
     Links<Stationary> stationary_;
     Links<Sums> sums_;
     bool clocked_ = false;
+    std::function<void()> beside_;
     size_t blocks_;
     Crew crew_;  // the last member: its threads end first
+};
+
+// While it lives, the threads of a simulation are at hand.
+struct Awake {
+    explicit Awake(TiledMesh& mesh) : mesh_(mesh) { mesh_.wake(); }
+    ~Awake() { mesh_.rest(); }
+    TiledMesh& mesh_;
 };
 
 }  // namespace phantom

@@ -47,7 +47,7 @@ def needs_wide(outputs: int, span: int) -> bool:
 def _payload_bytes(layout: Any, fields: dict[str, Any]) -> Bytes:
     words = np.ascontiguousarray(pack(layout, fields).astype("<u4"))
     size = header_bytes(layout)
-    plain = words.view(np.uint8).reshape(len(words), -1)
+    plain = words.view(np.uint8).reshape(len(words), 4 * words.shape[1])
     return plain[:, :size]
 
 
@@ -119,9 +119,9 @@ def pack_items(config: PhantomConfig, beats: dict[str, Any], span: int, *, wide:
         "code": beats["pe_row"][beat] + config.pe_rows * ends, "mask": mask, "row_last": row_last.astype(np.uint8),
         "place": dest if wide else dest // span})
 
-    there = (mask[:, :, None] >> np.arange(config.threads) & 1).astype(bool).reshape(len(beat), -1)
-    values = items["values"][beat].reshape(len(beat), -1)[there] & (1 << config.operand_width) - 1
-    counts = there.sum(axis=1)
+    there = (mask[:, :, None] >> np.arange(config.threads) & 1).astype(bool)
+    values = items["values"][beat][there] & (1 << config.operand_width) - 1
+    counts = there.sum(axis=(1, 2))
     size = headers.shape[1]
     lengths = size + -(-counts * config.operand_width // 8)
     starts = np.cumsum(lengths) - lengths

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,8 +104,22 @@ class BufferLayout:
         figures[:, :len(channel)] = values.reshape(groups, per_group)[:, channel]
         return np.asarray(np.nanmean(figures.reshape(groups, rows, geometry.parts), axis=2))
 
+    @cached_property
+    def distances(self) -> list[int]:
+        """Distances of the parts of a row from its first one if they are the same in all rows; otherwise just [0].
+
+        Then the parts are read as planes of one part. Parts that the last row has not meet no weight, whatever is read.
+        """
+        parts = self.parts(self.source.problem.stationary.shape[1])
+        whole = parts[(parts >= 0).all(axis=1)]
+        distance = whole - whole[:, :1]
+        if not len(whole) or (distance != distance[0]).any() or (distance < 0).any():
+            return [0]
+        return [int(d) for d in distance[0]]
+
     def planes(self) -> tuple[list[int], list[int]]:
-        """Distance of each plane of a part from the part's place, and its positions."""
+        """Distance of each plane from the place of what it belongs to, and its positions."""
         planes = self.geometry.planes
-        return ([phase * self.phase_step + first for phase, first, _, _ in planes],
-                [self.geometry.positions + spread for _, _, spread, _ in planes])
+        return ([distance + phase * self.phase_step + first for distance in self.distances
+                 for phase, first, _, _ in planes],
+                [self.geometry.positions + spread for _, _, spread, _ in planes] * len(self.distances))

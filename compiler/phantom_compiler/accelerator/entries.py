@@ -43,7 +43,7 @@ def row_entries(
     idle : bool array, shape (pe_rows,)
         PE rows without any row: they get one of zeros at the end.
     """
-    parts = layout.parts(channels)[schedule.row]
+    parts = layout.parts(channels)[schedule.row, :layout.geometry.parts // len(layout.distances)]
     place = parts + (schedule.group * channels * layout.channel_step)[:, None]
     rows, per_row = parts.shape
     every = np.repeat(np.arange(rows), per_row)

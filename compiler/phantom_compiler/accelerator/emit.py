@@ -1,0 +1,268 @@
+"""The commands and constant data of a layer that is planned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from phantom_hw.results.layouts import PARAMETER_BYTES, SLOT_UNIT
+
+from phantom_compiler.accelerator.bands import Share
+from phantom_compiler.accelerator.commands import CommandStream
+from phantom_compiler.accelerator.entries import base_entries
+from phantom_compiler.accelerator.image import MemoryImage
+from phantom_compiler.accelerator.loads import BandLoader
+from phantom_compiler.accelerator.packets import needs_wide, pack_layer
+from phantom_compiler.accelerator.plan import LayerPlan, channels_of_set
+from phantom_compiler.accelerator.sets import FilterSet, Segment
+from phantom_compiler.accelerator.tensor import TensorFormat
+
+__all__ = ["LayerEmitter"]
+
+Bytes = NDArray[np.uint8]
+NOTHING = 15
+"""The pattern without any position; those before are of the tiles in the middle and at the edges."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Piece:
+    """What is loaded and sent at a time: a segment of a set of filters, for some steps of a band."""
+
+    band: int
+    number: int
+    segment: int
+    first: int
+    steps: int
+
+
+class LayerEmitter:
+    """Writes the commands of a plan.
+
+    Parameters
+    ----------
+    plan : LayerPlan
+    output : TensorFormat
+        With its address.
+    image : MemoryImage
+    stream : CommandStream
+    """
+
+    def __init__(self, plan: LayerPlan, output: TensorFormat, image: MemoryImage, stream: CommandStream):
+        self.plan, self.output, self.image, self.stream = plan, output, image, stream
+        self.config = plan.config
+        self.everyone = (1 << self.config.mesh_rows) - 1
+        self.patterns: dict[tuple[int, int], int] = {}
+        self.loader = BandLoader(self.config, plan.input, plan.bands, stream)
+
+    def run(self) -> None:
+        """Emit everything, behind all that was done before."""
+        self.stream.fence()
+        self._settings()
+        self._layer_packet()
+        if self._all_parameters:
+            self._load_parameters(list(range(len(self.plan.sets))))
+        pieces = self._pieces()
+        programs = [self._program(piece) for piece in pieces]
+        self._place(pieces, [len(bases) + len(self._segment(piece).rows)
+                             for piece, bases in zip(pieces, programs, strict=True)])
+        self._load(pieces, programs, 0)
+        for i, piece in enumerate(pieces):
+            self.stream.fence("load_program", "load_moving", "load_stationary", "stream_stationary",
+                              *(["results"] if i == 0 else []))
+            if not self._all_parameters and piece.segment == 0:
+                self.stream.fence("stream_moving", "results")
+                self._load_parameters([piece.number])
+                self.stream.fence("results")
+            self._send(i, piece, len(programs[i]))
+            if i + 1 < len(pieces):
+                self._load(pieces, programs, i + 1)
+
+    # --- pieces: what is loaded while the piece before is sent ----------------------------------------------
+
+    def _segment(self, piece: _Piece) -> Segment:
+        return self.plan.sets[piece.number].segments[piece.segment]
+
+    def _pieces(self) -> list[_Piece]:
+        """All pieces in their order; a set that is cut is sent step by step."""
+        pieces = []
+        for band, what in enumerate(self.plan.bands.bands):
+            for number, one in enumerate(self.plan.sets):
+                whole = len(one.segments) == 1
+                for first in [0] if whole else range(what.steps):
+                    pieces += [_Piece(band, number, segment, first, what.steps if whole else 1)
+                               for segment in range(len(one.segments))]
+        return pieces
+
+    def _place(self, pieces: list[_Piece], entries: list[int]) -> None:
+        """Decide what has room at the same time."""
+        config, segments = self.config, [self._segment(piece) for piece in pieces]
+        self.program_half = config.program_words // 2 if 2 * max(entries) <= config.program_words else 0
+        words = [segment.words for segment in segments]
+        self.packets_half = config.stationary_words // 2 if 2 * max(words) <= config.stationary_words else 0
+        self.resident: list[int] | None = None
+        if all(len(one.segments) == 1 for one in self.plan.sets):
+            ends = np.cumsum([0, *(one.segments[0].words for one in self.plan.sets)])
+            if ends[-1] <= config.stationary_words:
+                self.resident = [int(end) for end in ends[:-1]]
+        self.addresses: dict[tuple[int, int], list[int]] = {}
+
+    def _packets_place(self, i: int, piece: _Piece) -> int:
+        return self.resident[piece.number] if self.resident is not None else i % 2 * self.packets_half
+
+    def _load(self, pieces: list[_Piece], programs: list[Bytes], i: int) -> None:
+        """Load what a piece needs; what the piece before the one that is sent now needed may be overwritten."""
+        piece, before = pieces[i], pieces[i - 1] if i else None
+        fresh = before is None or piece.band != before.band
+        ahead = (self.program_half and (self.resident is not None or self.packets_half)
+                 and (self.plan.bands.ahead or not fresh))
+        if i and not ahead:
+            self.stream.fence("stream_moving", "stream_stationary")
+        if fresh:
+            self.loader.load(piece.band)
+        segment = self._segment(piece)
+        program = np.concatenate([programs[i], segment.rows])
+        self.stream.add("LOAD_PROGRAM", address=self.image.add(program), count=len(program),
+                        offset=i % 2 * self.program_half)
+        if self.resident is None or piece.band == 0:
+            key = piece.number, piece.segment
+            if key not in self.addresses:
+                self.addresses[key] = [self.image.add(packets.content) for packets in segment.packets]
+            for column, packets in enumerate(segment.packets):
+                if packets.count:
+                    self.stream.add("LOAD_STATIONARY", address=self.addresses[key][column], count=packets.words,
+                                    offset=self._packets_place(i, piece), columns=1 << column)
+
+    def _send(self, i: int, piece: _Piece, bases: int) -> None:
+        segment, start, per_step = self._segment(piece), i % 2 * self.program_half, bases // piece.steps
+        for first, count, mesh_rows in self._runs(self.plan.bands.bands[piece.band].shares, piece):
+            for column, packets in enumerate(segment.packets):
+                if packets.count:
+                    self.stream.add("STREAM_STATIONARY", offset=self._packets_place(i, piece), count=packets.count,
+                                    repeats=count, columns=1 << column, rows=mesh_rows)
+            self.stream.add("STREAM_MOVING", bases=start + (first - piece.first) * per_step, base_count=per_step,
+                            start=start + bases, count=len(segment.rows), steps=count, rows=mesh_rows)
+
+    @staticmethod
+    def _runs(shares: tuple[Share, ...], piece: _Piece) -> list[tuple[int, int, int]]:
+        """Steps of a piece that the same mesh rows take part in: the first, how many, which rows."""
+        runs, first = [], piece.first
+        for end in sorted({len(share.blocks) for share in shares if len(share.blocks) > piece.first}):
+            last = min(end, piece.first + piece.steps)
+            if last > first:
+                rows = sum(1 << r for r, share in enumerate(shares) if len(share.blocks) >= end)
+                runs.append((first, last - first, rows))
+                first = last
+        return runs
+
+    # --- what is the same for the whole layer ---------------------------------------------------------------
+
+    def _settings(self) -> None:
+        plan, config, geometry = self.plan, self.config, self.plan.tiling.geometry
+        steps, lengths = plan.bands.layout.planes()
+        unused = [0] * (config.threads - len(steps))
+        groups = -(-geometry.positions // config.group)
+        beats = max(-(-geometry.row_values // config.moving_link), -(-groups // config.mask_groups))
+        self.stream.add("ROWS", planes=len(steps), beats=beats, plane_length=tuple(lengths + [1] * len(unused)),
+                        tap_base=tuple(int(b) for b in geometry.tap_base(config.threads)),
+                        plane_step=tuple(steps + unused))
+        stretch, place = geometry.outputs()
+        rows, columns = plan.source.problem.out_size
+        for high in {geometry.height, rows - (rows - 1) // geometry.height * geometry.height}:
+            for wide in {min(geometry.width, columns), columns - (columns - 1) // geometry.width * geometry.width}:
+                there = (stretch >= 0) & (stretch < high) & (place < wide)
+                self._pattern(len(self.patterns), sum(1 << int(i) for i in np.flatnonzero(there)))
+                self.patterns[high, wide] = len(self.patterns)
+        self._pattern(NOTHING, 0)
+
+    def _pattern(self, index: int, bits: int) -> None:
+        self.stream.add("PATTERN", index=index, bits=(bits & 0xFFFFFFFF, bits >> 32))
+
+    def _layer_packet(self) -> None:
+        """The packet that sets up the cores, sent to all of them."""
+        plan, config, geometry = self.plan, self.config, self.plan.tiling.geometry
+        problem = plan.source.problem
+        packet = pack_layer(config, {
+            "groups": -(-geometry.positions // config.group), "outputs": plan.tiling.outputs,
+            "span": geometry.positions, "moving_signed": int(problem.moving_signed),
+            "stationary_signed": int(problem.stationary_signed), "tap_base": geometry.tap_base(config.threads),
+        }, wide=needs_wide(plan.tiling.outputs, geometry.positions))
+        columns = (1 << config.mesh_cols) - 1
+        self.stream.add("LOAD_STATIONARY", address=self.image.add(packet.content), count=packet.words, offset=0,
+                        columns=columns)
+        self.stream.fence("load_stationary")
+        self.stream.add("STREAM_STATIONARY", offset=0, count=1, repeats=1, columns=columns, rows=self.everyone)
+        self.stream.fence("stream_stationary")
+
+    # --- parameters -----------------------------------------------------------------------------------------
+
+    @property
+    def _all_parameters(self) -> bool:
+        """All sets' parameters fit into the lanes."""
+        return len(self.plan.sets) * channels_of_set(self.config, self.plan.tiling) <= self.config.lane_channels
+
+    def _load_parameters(self, numbers: list[int]) -> None:
+        """Load the parameters of sets that follow each other."""
+        for lane in range(self.config.drain_lanes):
+            table = np.concatenate([self._lane_channels(self.plan.sets[number], lane) for number in numbers])
+            self.stream.add("PARAMETERS", address=self.image.add(table), count=len(table), first=0,
+                            rows=self.everyone, lanes=1 << lane, clamp=0, lo=self.plan.quantized.lo,
+                            hi=self.plan.quantized.hi)
+
+    def _lane_channels(self, one: FilterSet, lane: int) -> Bytes:
+        """Parameters of a lane's channels for a set of filters: filter by filter, the PE columns side by side."""
+        config, quantized = self.config, self.plan.quantized
+        columns = [c * config.pe_cols + p for c in range(config.mesh_cols) if config.lane_of(c) == lane
+                   for p in range(config.pe_cols)]
+        number = one.filters[columns].T.ravel()
+        there = number >= 0
+        index = np.where(there, number, 0)
+        slot = (self.output.address + index * self.output.channel_pitch) // SLOT_UNIT
+        words = np.stack([quantized.bias[index], quantized.mult[index] | quantized.shift[index] << 24, slot, there], 1)
+        words[~there] = 0
+        table = np.zeros((channels_of_set(config, self.plan.tiling), words.shape[1]), "<u4")
+        table[:len(words)] = words & 0xFFFFFFFF
+        assert table.itemsize * table.shape[1] == PARAMETER_BYTES
+        return np.ascontiguousarray(table).view(np.uint8).reshape(len(table), PARAMETER_BYTES)
+
+    # --- base entries ---------------------------------------------------------------------------------------
+
+    def _program(self, piece: _Piece) -> Bytes:
+        """Base entries of a piece: where the blocks of mesh rows lie, step by step; only a first segment begins tiles."""
+        plan, config = self.plan, self.config
+        band, streams = plan.bands.bands[piece.band], plan.streams
+        fields: dict[str, list[Any]] = {name: [] for name in ("place", "rows", "cols", "pattern", "write", "offset")}
+        for step in range(piece.first, piece.first + piece.steps):
+            for r, share in enumerate(band.shares):
+                for s in range(streams):
+                    block = int(share.blocks[step, s]) if step < len(share.blocks) else -1
+                    place, pattern, offset = self._block(band.image, block)
+                    origin = plan.bands.origin(config, piece.band, r) if block >= 0 else 0
+                    cols = (1 << config.mesh_cols) - 1 if streams == 1 else 1 << s
+                    fields["place"].append((origin + place) % config.moving_positions)
+                    fields["rows"].append(1 << r if piece.segment == 0 else 0)
+                    fields["cols"].append(cols if piece.segment == 0 else 0)
+                    fields["pattern"].append(pattern)
+                    fields["write"].append(int(block >= 0))
+                    fields["offset"].append(offset)
+        first = piece.number * channels_of_set(config, plan.tiling) if self._all_parameters else 0
+        count = len(fields["place"])
+        return base_entries(config, {
+            "place": np.array(fields["place"]), "rows": np.array(fields["rows"]), "cols": np.array(fields["cols"]),
+            "tile": {"first": np.full(count, first), "clamp": np.zeros(count, np.int64),
+                     "pattern": np.array(fields["pattern"]), "write": np.array(fields["write"]),
+                     "offset": np.array(fields["offset"])}})
+
+    def _block(self, image: int, block: int) -> tuple[int, int, int]:
+        """Place of a block in the buffer, pattern of its positions, offset of its slots."""
+        plan, geometry, source = self.plan, self.plan.tiling.geometry, self.plan.source
+        if block < 0:
+            return 0, NOTHING, 0
+        rows, columns = source.problem.out_size
+        line, slot = divmod(block, -(-columns // geometry.width))
+        top, left = line * geometry.height, slot * geometry.width
+        place = plan.bands.layout.place(top * source.stride[0], left * source.stride[1] + source.cut)
+        pattern = self.patterns[min(geometry.height, rows - top), min(geometry.width, columns - left)]
+        offset = image * self.output.image_pitch + line * self.output.line_pitch + slot * self.output.slot_pitch
+        return int(place), pattern, offset // SLOT_UNIT

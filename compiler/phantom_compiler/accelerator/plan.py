@@ -1,0 +1,127 @@
+"""The decisions about a layer: which tiling, which bands of the input, which sets of filters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from phantom_hw.config import PhantomConfig
+
+from phantom_compiler.accelerator.bands import Bands, cut_into_bands
+from phantom_compiler.accelerator.sets import Density, FilterSet, Limits, make_sets
+from phantom_compiler.accelerator.source import LayerInput, layer_input
+from phantom_compiler.accelerator.tensor import TensorFormat
+from phantom_compiler.quantized import QuantizedLayer
+from phantom_compiler.tiling import Array, Sharing, Tiling, tilings
+
+__all__ = ["LayerPlan", "channels_of_set", "plan_layer"]
+
+
+@dataclass(frozen=True, eq=False)
+class LayerPlan:
+    """A layer with all decisions taken.
+
+    Attributes
+    ----------
+    config : PhantomConfig
+    quantized : QuantizedLayer
+    source : LayerInput
+    input, output : TensorFormat
+        The output without its address.
+    tiling : Tiling
+    bands : Bands
+    sets : list of FilterSet
+    """
+
+    config: PhantomConfig
+    quantized: QuantizedLayer
+    source: LayerInput
+    input: TensorFormat
+    output: TensorFormat
+    tiling: Tiling
+    bands: Bands
+    sets: list[FilterSet]
+
+    @property
+    def streams(self) -> int:
+        """Blocks that a mesh row works on at the same time."""
+        return streams_of(self.config, self.tiling)
+
+    def __str__(self) -> str:
+        geometry = self.tiling.geometry
+        return (f"{self.tiling.sharing.value}, {geometry.height} x {geometry.width}, {self.tiling.depth} filters, "
+                f"{len(self.sets)} sets, {len(self.bands.bands)} bands")
+
+
+def streams_of(config: PhantomConfig, tiling: Tiling) -> int:
+    """Blocks that a mesh row works on at the same time."""
+    return config.mesh_cols if tiling.sharing is Sharing.CORES else 1
+
+
+def channels_of_set(config: PhantomConfig, tiling: Tiling) -> int:
+    """Places that the channels of a set take in a lane, the same for all lanes."""
+    lanes = [config.lane_of(c) for c in range(config.mesh_cols)]
+    return tiling.depth * max(lanes.count(lane) for lane in lanes) * config.pe_cols
+
+
+def _readable(source: LayerInput, form: TensorFormat, tiling: Tiling) -> bool:
+    """The moving buffer can hold the input so that rows of this geometry can be read."""
+    geometry, stride = tiling.geometry, source.stride
+    if tiling.sharing is Sharing.FILTERS:
+        return False
+    if len(geometry.planes) > 1 and geometry.segments > 1 and geometry.segment_shift % stride[1]:
+        return False
+    if geometry.height > 1:
+        columns = -(-source.columns // stride[1])
+        if columns > geometry.pitch or (stride[0] > 1 and form.height > 1):
+            return False
+    return True
+
+
+def plan_layer(
+    quantized: QuantizedLayer, form: TensorFormat, shape: tuple[int, ...], config: PhantomConfig, density: Density,
+    out_signed: bool,
+) -> LayerPlan:
+    """Take the tiling that the search expects to be the fastest of those that fit the memories.
+
+    Raises
+    ------
+    LayerError
+        If the layer cannot be computed exactly, or nothing fits; names the memories that are too small.
+    """
+    layer = quantized.layer
+    layer.validate(config)
+    source = layer_input(layer, shape)
+    if form.shape != source.shape:
+        raise layer.error(f"the input must have shape {source.shape}, not {form.shape}")
+    mean = density if isinstance(density, float) else float(density.mean())
+    searched = sorted(tilings(source.problem, config, Array.mesh(config), mean), key=lambda one: one.cycles)
+    small: set[str] = set()
+    for tiling in searched:
+        if not _readable(source, form, tiling):
+            continue
+        if channels_of_set(config, tiling) > config.lane_channels:
+            small.add("lane_channels")
+            continue
+        streams = streams_of(config, tiling)
+        bands = cut_into_bands(config, source, form, tiling.geometry, streams)
+        if bands is None:
+            small.add("moving_words")
+            continue
+        steps = max(band.steps for band in bands.bands)
+        bases = steps * config.mesh_rows * streams
+        preferred = Limits(config.program_words // 2 - bases, config.stationary_words // 2)
+        most = Limits(config.program_words - bases, config.stationary_words)
+        if preferred.entries < 1:
+            small.add("program_words")
+            continue
+        sets = make_sets(source.problem, tiling, bands.layout, config, density, preferred, most, steps > 1)
+        segments = [segment for one in sets for segment in one.segments]
+        if not all(most.hold(segment) for segment in segments):
+            small.add("program_words and stationary_words")
+            continue
+        (rows, columns), images = source.problem.out_size, source.shape[0]
+        output = TensorFormat(config, (images, len(source.problem.stationary), rows, columns), out_signed,
+                              min(tiling.geometry.width, columns), tiling.geometry.height)
+        return LayerPlan(config, quantized, source, form, output, tiling, bands, sets)
+    why = f"; too small: {', '.join(sorted(small))}" if small else ""
+    raise layer.error(f"does not fit the memories of configuration {config.name!r}{why}")

@@ -252,20 +252,44 @@ def _output_forms(layer: VectorLayer, form: TensorFormat, signed: bool) -> list[
             for height in range(highest, 0, -1)]
 
 
-def _check(plan: VectorPlan) -> None:
-    """Refuse what would give wrong results."""
-    layer, config, window = plan.layer, plan.config, plan.layer.window
-    most = max(1 << config.act_width - 1 if form.signed else (1 << config.act_width) - 1 for form in plan.inputs)
-    if layer.operation is Operation.MAX and plan.inputs[0].signed and plan.padded:
-        raise layer.error("max pooling of signed activations must have no padding: the zeros there would win")
+def _check_values(layer: VectorLayer, inputs: tuple[TensorFormat, ...], config: PhantomConfig) -> int:
+    """Refuse what no cut can compute; returns the largest absolute value of an input."""
+    most = max(1 << config.act_width - 1 if form.signed else (1 << config.act_width) - 1 for form in inputs)
+    taps = layer.window.kernel[0] * layer.window.kernel[1]
     if isinstance(layer, Add):
         bits = layer.multiplier_bits(config)
         if max(layer.mult_a, layer.mult_b) >> bits:
             raise layer.error(f"multipliers must have at most {bits} bits")
-    if layer.operation is Operation.SUM:
-        taps = window.kernel[0] * window.kernel[1]
-        if plan.operands * most >> value_bits(config) - 1 or taps * most >> config.acc_width - 1:
-            raise layer.error(f"the sum of {taps} activations may overflow")
+    if layer.operation is Operation.SUM and taps * most >> config.acc_width - 1:
+        raise layer.error(f"the sum of {taps} activations may overflow")
+    return most
+
+
+def _cut(
+    layer: VectorLayer, inputs: tuple[TensorFormat, ...], output: TensorFormat, ahead: bool, problems: set[str]
+) -> VectorPlan | None:
+    """The best cut for an output format, if there is any; what was too small is added to ``problems``."""
+    config = output.config
+    images, channels, _, _ = output.shape
+    share = -(-channels // config.mesh_rows)
+    best: tuple[tuple[int, int], VectorPlan] | None = None
+    for each in sorted({-(-share // groups) for groups in range(1, share + 1)}, reverse=True):
+        groups = -(-share // each)
+        for bands in range(1, output.lines + 1):
+            plan = VectorPlan(config, layer, inputs, output, each, groups, -(-output.lines // bands),
+                              ahead and images * groups * bands > 1)
+            missing = plan.missing()
+            if missing:
+                problems.add(missing)
+                continue
+            loads = groups * each * sum(strip.rows[1] - strip.rows[0] for strip in plan.strips)
+            cost = loads, groups * len(plan.strips)
+            if best is None or cost < best[0]:
+                best = cost, plan
+            if bands == 1:
+                return best[1]
+            break
+    return None if best is None else best[1]
 
 
 def plan_vector(
@@ -283,29 +307,17 @@ def plan_vector(
     for form in inputs:
         if form.shape != inputs[0].shape:
             raise layer.error(f"all inputs must have shape {inputs[0].shape}, not {form.shape}")
-    best: tuple[tuple[int, int], VectorPlan] | None = None
+    most = _check_values(layer, inputs, config)
     problems: set[str] = set()
-    share = -(-inputs[0].shape[1] // config.mesh_rows)
-    for output in _output_forms(layer, inputs[0], out_signed):
-        for channels in sorted({-(-share // groups) for groups in range(1, share + 1)}, reverse=True):
-            groups = -(-share // channels)
-            for bands in range(1, output.lines + 1):
-                plan = VectorPlan(config, layer, inputs, output, channels, groups, -(-output.lines // bands),
-                                  inputs[0].shape[0] * groups * bands > 1)
-                missing = plan.missing()
-                if not missing:
-                    break
-                problems.add(missing)
-            if missing:
+    for ahead in (True, False):
+        for output in _output_forms(layer, inputs[0], out_signed):
+            plan = _cut(layer, inputs, output, ahead, problems)
+            if plan is None:
                 continue
-            _check(plan)
-            loads = groups * channels * sum(strip.rows[1] - strip.rows[0] for strip in plan.strips)
-            cost = loads, groups * len(plan.strips)
-            if best is None or cost < best[0]:
-                best = cost, plan
-            if bands == 1:
-                break
-        if best is not None:
-            return best[1]
+            if layer.operation is Operation.MAX and inputs[0].signed and plan.padded:
+                raise layer.error("max pooling of signed activations must have no padding: the zeros there would win")
+            if layer.operation is Operation.SUM and plan.operands * most >> value_bits(config) - 1:
+                raise layer.error(f"the sum of {plan.operands} operands may overflow")
+            return plan
     raise layer.error(f"does not fit the memories of configuration {config.name!r}; too small: "
                       f"{', '.join(sorted(problems))}")

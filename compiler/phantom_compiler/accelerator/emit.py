@@ -229,7 +229,7 @@ class LayerEmitter:
     # --- base entries ---------------------------------------------------------------------------------------
 
     def _program(self, piece: _Piece) -> Bytes:
-        """Base entries of a piece: where the blocks of mesh rows lie, step by step; only a first segment begins tiles."""
+        """Base entries of a piece: where the blocks of each step lie; only a first segment begins tiles."""
         plan, config = self.plan, self.config
         band, streams = plan.bands.bands[piece.band], plan.streams
         fields: dict[str, list[Any]] = {name: [] for name in ("place", "rows", "cols", "pattern", "write", "offset")}

@@ -108,9 +108,7 @@ class CsrBank(wiring.Component):
             m.d.sync += port.eq(enable & data)
             return Const(0, part.width)
         if register.access is Access.RW:
-            for bit in range(part.width):
-                with m.If(enable[bit]):
-                    m.d.sync += port[bit].eq(data[bit])
+            m.d.sync += port.eq((port & ~enable) | (data & enable))
             return port
         event = Signal(part.width, name=f"{part.name}_event")
         m.d.sync += event.eq((event & ~(enable & data)) | port)

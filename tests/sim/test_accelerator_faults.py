@@ -304,6 +304,27 @@ def test_a_memory_that_does_not_answer(row):
     assert np.array_equal(case.job.result(content), case.expected[0])
 
 
+def test_a_memory_that_stops_in_between(row):
+    """Wherever a job is: it runs into the watchdog, and the next one waits until the late answers have come."""
+    case, ends = case_of(row), Counter()
+    stream = CommandStream(row.config)
+    for _ in range(6):
+        stream.fence()
+    short = replaced(case, stream.to_bytes())
+    for cycles in (*range(20, 180, 5), *range(200, 3000, 170)):
+        if len(case.stream()) and cycles < 180:  # END, and commands behind it
+            short(attach(row, case, memory={"latency": 40}))
+        else:
+            attach(row, case, memory={"latency": 40})
+        row.start(case.job.commands, case.job.count, watchdog=300)
+        ended = row.advance(cycles)
+        attach(row, case, memory={"latency": 1500})
+        assert ended or row.advance(20_000)
+        ends[Status(row.read("status") >> 8 & 15)] += 1
+        check(row, case)
+    assert set(ends) == {Status.OK, Status.WATCHDOG}
+
+
 # --- anything ---------------------------------------------------------------------------------------------
 
 def fuzzed(case, rng):

@@ -48,8 +48,8 @@ BUSES = {"csr": "s_axi", "read": "m_axi", "write": "m_axi"}
 class PhantomAccelerator(wiring.Component):
     """Everything: a host writes a command stream's address to the CSRs, and layers are computed in memory.
 
-    When a job is stopped, all units are reset but for the halves of the AXI manager, which end what is under way on
-    the bus; then the control plane reports.
+    When a job is stopped, and as long as none runs, all units are reset but for the halves of the AXI manager, which
+    end what is under way on the bus.
 
     Parameters
     ----------
@@ -84,16 +84,17 @@ class PhantomAccelerator(wiring.Component):
         config, bus = self._config, self._bus
         commands = CommandSet(config, address_width=config.address_width)
         m.submodules.control = control = ControlPlane(commands)
-        halt, stopped = control.halt, ResetInserter(control.halt)
         m.submodules.reader = reader = ReadManager(bus)
         m.submodules.writer = writer = WriteManager(bus)
+        over = self._end(m, control, reader, writer)
+        stopped = ResetInserter(over)
         m.submodules.window = window = stopped(WriteWindow(bus))
         m.submodules.arbiter = arbiter = stopped(ReadArbiter(bus, 5))
         m.submodules.sequencer = sequencer = stopped(MovingSequencer(config))
         m.submodules.loader = loader = stopped(MovingLoader(config))
         m.submodules.stationary = stationary = stopped(StationaryUnit(config))
         m.submodules.results = results = stopped(ResultUnit(config))
-        reset = ResetSignal() | halt
+        reset = ResetSignal() | over
         streamers = [emit.instantiate(m, f"streamer_{r}", emit.STREAMER_MODULE, RowStreamer.ports(config), reset)
                      for r in range(config.mesh_rows)]
         if self._mesh_inside:
@@ -108,42 +109,56 @@ class PhantomAccelerator(wiring.Component):
         wiring.connect(m, reader.bus, wiring.flipped(self.read))
         wiring.connect(m, writer.bus, wiring.flipped(self.write))
         m.d.comb += self.irq.eq(control.irq)
-        self._reads(m, control, reader, arbiter, {
+        self._reads(m, control, over, reader, arbiter, {
             PARAMETERS: results, PROGRAM: sequencer, STATIONARY: stationary, MOVING: loader})
         self._operands(m, sequencer, loader, stationary, streamers, mesh, results)
         self._rows(m, sequencer, streamers, reducers, mesh, results)
         m.d.comb += [window.first.eq(control.write_first), window.last.eq(control.write_last)]
-        _join(m, results.write_request, window.source)
-        _join(m, window.sink, writer.requests)
-        _join(m, results.write_data, writer.data)
-        units = {
+        for source, sink in ((results.write_request, window.source), (window.sink, writer.requests),
+                             (results.write_data, writer.data)):
+            _join(m, source, sink)
+        self._issue(m, control, over, {
             "load_program": (sequencer.load_command, sequencer.load_busy),
             "load_moving": (loader.command, loader.busy),
             "stream_moving": (sequencer.stream_command, sequencer.stream_busy),
             "load_stationary": (stationary.load_command, stationary.load_busy),
             "stream_stationary": (stationary.stream_command, stationary.stream_busy),
             "results": (results.command, results.busy | window.busy | ~writer.idle | ~mesh.idle),
-        }
-        quiet = reader.idle & writer.idle
-        for unit, (command, _) in units.items():
-            offer = getattr(control, unit)
-            m.d.comb += [command.valid.eq(offer.valid), Value.cast(command.payload).eq(Value.cast(offer.payload)),
-                         offer.ready.eq(command.ready | halt)]
-        busy, lately = (Signal(len(units), name=name) for name in ("busy", "lately"))
-        stopping = Signal()  # from a job's stop until all that it has begun on the bus has ended
-        m.d.comb += [
-            busy.eq(Cat(busy for _, busy in units.values())),
-            # an error that the last answer brings is known before the unit counts as idle
-            control.busy.eq(Mux(halt | stopping, (~quiet).replicate(len(units)), busy | lately)),
-            reader.cancel.eq(halt), writer.cancel.eq(halt),
-        ]
-        m.d.sync += [lately.eq(busy), stopping.eq(halt | (stopping & ~quiet))]
-        self._errors(m, control, halt | stopping | control.idle, quiet, reader, writer, loader, window)
+        }, reader.idle & writer.idle)
+        self._errors(m, control, over, reader, writer, loader, window)
         self._counters(m, control, mesh, [*(streamer.moving for streamer in streamers), *mesh.stationary,
                                           *results.sums])
         return m
 
-    def _reads(self, m: Module, control, reader, arbiter, clients) -> None:
+    @staticmethod
+    def _end(m: Module, control, reader, writer) -> Signal:
+        """End what is under way on the bus when a job is stopped; no job is at work, and nothing of one is left."""
+        ends, stopping, over = Signal(), Signal(), Signal()
+        quiet = reader.idle & writer.idle
+        m.d.comb += [
+            ends.eq(control.halt | control.idle), over.eq(ends | stopping),
+            reader.cancel.eq(ends), writer.cancel.eq(ends),
+            reader.clear.eq(over & quiet), writer.clear.eq(over & quiet),
+        ]
+        m.d.sync += stopping.eq(over & ~quiet)
+        return over
+
+    @staticmethod
+    def _issue(m: Module, control, over, units, quiet) -> None:
+        """Hand commands to the units; which ones are busy."""
+        busy, lately = (Signal(len(units), name=name) for name in ("busy", "lately"))
+        for unit, (command, _) in units.items():
+            offer = getattr(control, unit)
+            m.d.comb += [command.valid.eq(offer.valid), Value.cast(command.payload).eq(Value.cast(offer.payload)),
+                         offer.ready.eq(command.ready | over)]
+        m.d.comb += [
+            busy.eq(Cat(busy for _, busy in units.values())),
+            # an error that the last answer brings is known before the unit counts as idle
+            control.busy.eq(Mux(over, (~quiet).replicate(len(units)), busy | lately)),
+        ]
+        m.d.sync += lately.eq(busy)
+
+    def _reads(self, m: Module, control, over, reader, arbiter, clients) -> None:
         """Let commands and units read memory.
 
         The command fetch gets as many words as it asked for also when a job is stopped and nothing is read any more.
@@ -153,12 +168,12 @@ class PhantomAccelerator(wiring.Component):
         accepted, delivered = Signal(), Signal()
         m.d.comb += [
             accepted.eq(request.valid & request.ready), delivered.eq(control.data.valid & control.data.ready),
-            arbiter.requests[COMMANDS].valid.eq(request.valid & ~control.halt),
+            arbiter.requests[COMMANDS].valid.eq(request.valid & ~over),
             arbiter.requests[COMMANDS].payload.address.eq(request.payload.address),
             arbiter.requests[COMMANDS].payload.length.eq(request.payload.bytes),
-            request.ready.eq(arbiter.requests[COMMANDS].ready | control.halt),
+            request.ready.eq(arbiter.requests[COMMANDS].ready | over),
             control.data.payload.eq(arbiter.data[COMMANDS].payload.data),
-            control.data.valid.eq(Mux(control.halt, owed != 0, arbiter.data[COMMANDS].valid)),
+            control.data.valid.eq(Mux(over, owed != 0, arbiter.data[COMMANDS].valid)),
             arbiter.data[COMMANDS].ready.eq(control.data.ready),
         ]
         m.d.sync += owed.eq(owed + Mux(accepted, words, 0) - delivered)
@@ -215,7 +230,7 @@ class PhantomAccelerator(wiring.Component):
                     of_vector.ready.eq(sink.ready & by_vector), of_mesh.ready.eq(sink.ready & ~by_vector),
                 ]
 
-    def _errors(self, m: Module, control, over, quiet, reader, writer, loader, window) -> None:
+    def _errors(self, m: Module, control, over, reader, writer, loader, window) -> None:
         """What went wrong outside the control plane, and where; after a register. Forgotten when the job is over."""
         code, address = Signal.like(control.error), Signal.like(control.error_address)
         with m.If(loader.error != SlotError.NONE):
@@ -226,7 +241,6 @@ class PhantomAccelerator(wiring.Component):
             for kind, status in meaning.items():
                 with m.If(manager.error.kind == kind):
                     m.d.comb += [code.eq(status), address.eq(manager.error.address)]
-        m.d.comb += [reader.clear.eq(over & quiet), writer.clear.eq(over & quiet)]
         m.d.sync += [control.error.eq(Mux(over, Status.OK, code)), control.error_address.eq(address)]
 
     def _counters(self, m: Module, control, mesh, streams) -> None:

@@ -92,7 +92,7 @@ class ControlPlane(wiring.Component):
             *(getattr(self, name).eq(getattr(bank, name)) for name in WINDOW),
         ]
         busy = Signal.like(self.busy)  # when a job is stopped all units end what they do
-        with m.If(~decoder.halt):
+        with m.If(~decoder.halt & ~idle):
             m.d.sync += busy.eq(self.busy)
         m.d.comb += bank.busy_units.eq(busy)
         for name in self._counters:

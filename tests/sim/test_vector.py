@@ -1,5 +1,7 @@
 """Pooling and addition from memory to memory on the Verilated accelerator, against the golden operators."""
 
+from dataclasses import replace
+
 import numpy as np
 import phantom_golden as golden
 import pytest
@@ -89,7 +91,8 @@ def random_layer(config, rng):
         tuple(int(rng.integers(0, kernel[axis % 2])) if pad else 0 for axis in range(4)),
         tuple(int(rng.integers(1, 3)) for _ in range(2)), bool(kind == "max" and rng.integers(2)))
     if kind == "max":
-        signed[0] &= not pad and not window.ceil_mode
+        if signed[0]:  # where padding needs rows and columns at the edge again
+            window = replace(window, dilation=(1, 1))
         return MaxPool2d(window=window), signed[:1], signed[0], shape
     return AveragePool2d(window=window, factor=float(rng.uniform(0.5, 4)), lo=lo, hi=hi,
                          count_include_pad=True), signed[:1], out_signed, shape
@@ -175,6 +178,20 @@ def test_cut_into_groups_and_bands(accelerator):
     assert not done.differences
 
 
+@pytest.mark.parametrize("shape", [(1, 5, 9, 9), (1, 40, 30, 21)])
+def test_padding_never_wins(accelerator, shape):
+    """Negative activations only, with padding on all sides: zeros there would be seen."""
+    config, rng = CONFIGURATIONS["tiny"], np.random.default_rng(9)
+    x = rng.integers(-128, 0, shape)
+    for window in (Window((3, 3), (2, 2), (1, 1, 1, 1)), Window((5, 5), (1, 1), (2, 2, 2, 2)),
+                   Window((2, 3), (3, 2), (1, 2, 0, 1), ceil_mode=True)):
+        layer, form = MaxPool2d(window=window), form_of(config, shape, True, rng)
+        expected = layer.golden(x)
+        assert expected.max() < 0
+        done = compare_job(accelerator("tiny"), vector_job(layer, (form,), config, out_signed=True), [x], expected)
+        assert not done.differences, (window, form, done.differences)
+
+
 def test_folds_whole_channels():
     """A global pooling takes a beat for moving_link activations, not an operand for each."""
     config = PhantomConfig.preset("ulx3s")
@@ -184,7 +201,7 @@ def test_folds_whole_channels():
 
 
 @pytest.mark.parametrize(("layer", "signed", "message"), [
-    (MaxPool2d(window=Window((3, 3), padding=(1, 1, 1, 1))), [True], "must have no padding"),
+    (MaxPool2d(window=Window((2, 2), padding=(1, 1, 1, 1), dilation=(2, 2))), [True], "must have a dilation of 1"),
     (AveragePool2d(window=Window((3, 3), padding=(1, 1, 1, 1))), [False],
      r"each window must have as many activations as the others, not \[4, 6, 9\]"),
     (Add(mult_a=1 << 22), [False, False], "multipliers must have at most 22 bits"),

@@ -213,33 +213,48 @@ class _Emitter:
                 self.stream.add("FILL_MOVING", offset=region + used, length=plan.channel_step - used,
                                 count=plan.channels, step=plan.channel_step % self.config.moving_positions,
                                 rows=self.everyone)
-        elif plan.padded:
+        elif plan.padded and not plan.replicates:
             self.stream.add("FILL_MOVING", offset=region, length=plan.size, count=1, step=0, rows=self.everyone)
         for mesh_row in range(self.config.mesh_rows):
-            first, channels = plan.owned(step.group, mesh_row)
-            for number, form in enumerate(plan.inputs):
-                begin, end = step.strip.loads[number]
-                whole = max(begin, min(end, form.shape[2] // form.height))  # lines without missing rows
-                for line, last in ((begin, whole), (whole, end)):
-                    if channels and line < last:
-                        self._lines(step, form, (first, channels), (line, last), 1 << mesh_row,
-                                    region + number * plan.input_step)
+            owned = plan.owned(step.group, mesh_row)
+            if owned[1]:
+                for number in range(len(plan.inputs)):
+                    self._load_input(step, number, owned, 1 << mesh_row, region + number * plan.input_step)
+
+    def _load_input(self, step: _Step, number: int, channels: tuple[int, int], mesh_rows: int, place: int) -> None:
+        """Load some channels of an input's band.
+
+        Where the rows and columns at the edge are repeated, lines are loaded several times, farther from their place
+        first: what is behind the edge stays of each.
+        """
+        plan, form = self.plan, self.plan.inputs[number]
+        begin, end = step.strip.loads[number]
+        whole = max(begin, min(end, form.shape[2] // form.height))  # lines without missing rows
+        above, below = plan.repeated_rows(step.strip) if plan.replicates else (0, 0)
+        loads = [(end - 1, end, shift) for shift in range(below, 0, -1)]
+        loads += [(begin, begin + 1, -shift) for shift in range(above, 0, -1)]
+        loads += [(line, last, 0) for line, last in ((begin, whole), (whole, end)) if line < last]
+        left, right = plan.repeated_columns if plan.replicates else (0, 0)
+        shifts = [*range(right, 0, -1), *range(-left, 1)]
+        for first, last, down in loads:
+            for aside in shifts:
+                self._lines(step, form, channels, (first, last), (down, aside), mesh_rows, place)
 
     def _lines(
-        self, step: _Step, form: TensorFormat, channels: tuple[int, int], lines: tuple[int, int], mesh_rows: int,
-        region: int,
+        self, step: _Step, form: TensorFormat, channels: tuple[int, int], lines: tuple[int, int],
+        shift: tuple[int, int], mesh_rows: int, place: int,
     ) -> None:
         plan, size = self.plan, self.config.moving_positions
         top, left, _, _ = plan.layer.window.padding
-        row = top + lines[0] * form.height - step.strip.rows[0]
+        row = top + lines[0] * form.height - step.strip.rows[0] + shift[0]
         self.stream.add(
             "LOAD_MOVING", address=form.address + step.image * form.image_pitch + channels[0] * form.channel_pitch
             + lines[0] * form.line_pitch, channel_pitch=form.channel_pitch, line_pitch=form.line_pitch,
             slot_pitch=form.slot_pitch, channels=channels[1], lines=lines[1] - lines[0], slots=form.slots,
             positions=form.positions(lines[0], 0), last_positions=form.positions(lines[0], form.slots - 1),
-            width=min(form.width, form.shape[3]), stride=plan.stride, signed=int(form.signed), rows=mesh_rows, x=left,
-            offset=region + row * plan.columns, channel_step=plan.channel_step % size, row_step=plan.columns % size,
-            phase_step=plan.phase_step % size)
+            width=min(form.width, form.shape[3]), stride=plan.stride, signed=int(form.signed), rows=mesh_rows,
+            x=left + shift[1], offset=place + row * plan.columns, channel_step=plan.channel_step % size,
+            row_step=plan.columns % size, phase_step=plan.phase_step % size)
 
 
 @dataclass(frozen=True, eq=False)

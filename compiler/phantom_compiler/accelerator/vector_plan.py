@@ -169,6 +169,23 @@ class VectorPlan:
         return any(window.padding[axis] or window.reach(axis, output.shape[2 + axis]) > self.inputs[0].shape[2 + axis]
                    for axis in (0, 1))
 
+    @property
+    def replicates(self) -> bool:
+        """What lies around an input is its edge, not zero: of signed activations a zero could be the greatest."""
+        return self.layer.operation is Operation.MAX and self.inputs[0].signed and self.padded
+
+    def repeated_rows(self, strip: Strip) -> tuple[int, int]:
+        """Rows above and below the input that a band needs for positions of the output that are there."""
+        window, height, top = self.layer.window, self.inputs[0].shape[2], self.layer.window.padding[0]
+        stop = min(strip.rows[1], window.reach(0, self.output.shape[2]))
+        return max(0, top - strip.rows[0]), max(0, stop - top - height)
+
+    @property
+    def repeated_columns(self) -> tuple[int, int]:
+        """Columns left and right of the input that are read."""
+        window, left = self.layer.window, self.layer.window.padding[1]
+        return left, max(0, window.reach(1, self.output.shape[3]) - left - self.inputs[0].shape[3])
+
     def place(self, row: int, column: int) -> int:
         """Place of a row and a column of a band in a channel."""
         return column % self.stride * self.phase_step + row * self.columns + column // self.stride
@@ -314,8 +331,8 @@ def plan_vector(
             plan = _cut(layer, inputs, output, ahead, problems)
             if plan is None:
                 continue
-            if layer.operation is Operation.MAX and inputs[0].signed and plan.padded:
-                raise layer.error("max pooling of signed activations must have no padding: the zeros there would win")
+            if plan.replicates and layer.window.dilation != (1, 1):
+                raise layer.error("max pooling of signed activations with padding must have a dilation of 1")
             if layer.operation is Operation.SUM and plan.operands * most >> value_bits(config) - 1:
                 raise layer.error(f"the sum of {plan.operands} operands may overflow")
             return plan

@@ -113,12 +113,17 @@ def generate(
     preset: Preset = None,
     file: ConfigFile = None,
     settings: Settings = None,
+    top: Annotated[str, typer.Option(
+        "--top", "-t", metavar="TOP", help="accelerator, mesh (without memory system) or core (one, alone).",
+    )] = "accelerator",
 ) -> None:
-    """Write a Phantom core: Verilog, lint waivers, parameter headers, a FuseSoC description, the configuration."""
+    """Write the hardware: Verilog, lint waivers, headers, a FuseSoC description, the configuration."""
     chosen = configuration(preset, file, settings)
     from phantom_hw.generate import generate as write
 
-    paths = write(chosen, output)
+    with progress() as report:
+        report("generating", f"{top} of {chosen.name}")
+        paths = write(chosen, output, top)
     table = Table("file", "bytes")
     table.columns[1].justify = "right"
     for path in paths:
@@ -131,20 +136,33 @@ def area(
     preset: Preset = None,
     file: ConfigFile = None,
     settings: Settings = None,
+    top: Annotated[str, typer.Option(
+        "--top", "-t", metavar="TOP", help="core: a PE and a core; accelerator: all of it, unit by unit.")] = "core",
     block: Annotated[list[str] | None, typer.Option(
-        "--block", "-b", metavar="NAME", help="pe or core; may be repeated, all by default.")] = None,
-    place: Annotated[bool, typer.Option(help="Place and route as well, for the clock rate.")] = True,
+        "--block", "-b", metavar="NAME", help="Of a core: pe or core; may be repeated, all by default.")] = None,
+    place: Annotated[bool | None, typer.Option(
+        "--place/--no-place", help="Place and route as well, for the clock rate.",
+        show_default="a core yes, the accelerator no")] = None,
     seed: Annotated[list[int] | None, typer.Option(
         "--seed", metavar="N", help="A seed of the placement; may be repeated, the fastest placement counts.")] = None,
 ) -> None:
-    """Measure area and clock rate of a processing element and of a core on an ECP5-85F."""
+    """Measure area and clock rate on an ECP5-85F."""
     chosen = configuration(preset, file, settings)
+    if top not in ("core", "accelerator"):
+        raise UsageError(f"--top must be core or accelerator, not {top!r}")
+    if top == "accelerator" and (block or len(seed or ()) > 1):
+        raise UsageError("--top accelerator takes no --block and one --seed at the most")
     from phantom_fpga.area import BLOCKS, render
     from phantom_fpga.area import area as measure
+    from phantom_fpga.whole import render_whole, whole_area
 
     with progress() as report:
-        rows = measure(chosen, tuple(block or BLOCKS), place=place, seeds=tuple(seed or (1,)), progress=report)
-    console().print(render(rows))
+        if top == "accelerator":
+            table = render_whole(whole_area(chosen, placed=bool(place), seed=(seed or [1])[0], progress=report))
+        else:
+            table = render(measure(chosen, tuple(block or BLOCKS), place=place is not False, seeds=tuple(seed or (1,)),
+                                   progress=report))
+    console().print(table)
 
 
 @fpga_app.command()

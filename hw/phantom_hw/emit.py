@@ -13,8 +13,8 @@ from phantom_hw.config import PhantomConfig
 from phantom_hw.verilog import tidy
 
 __all__ = [
-    "accelerator_verilog", "component_rtlil", "component_verilog", "core_rtlil", "core_verilog", "instantiate",
-    "mesh_verilog", "pe_rtlil", "pe_verilog", "tile_verilog",
+    "accelerator_rtlil", "accelerator_verilog", "component_rtlil", "component_verilog", "core_rtlil", "core_verilog",
+    "instantiate", "mesh_verilog", "pe_rtlil", "pe_verilog", "tile_verilog",
 ]
 
 PE_MODULE = "phantom_pe"
@@ -90,16 +90,37 @@ def tile_verilog(config: PhantomConfig) -> str:
         component_verilog(MeshTile(config), TILE_MODULE)))
 
 
-def mesh_verilog(config: PhantomConfig) -> str:
-    """Verilog of the mesh, top module ``phantom_mesh``; PE, core and place of the mesh are in it once."""
+def _mesh_parts(config: PhantomConfig) -> list[tuple[wiring.Component, str]]:
+    """What the mesh consists of, the top last; PE, core and place of the mesh are in it once."""
+    from phantom_hw.core.core import PhantomCore
+    from phantom_hw.core.pe import ProcessingElement
     from phantom_hw.mesh.mesh import PhantomMesh
-    return tile_verilog(config) + "\n" + component_verilog(PhantomMesh(config), MESH_MODULE)
+    from phantom_hw.mesh.tile import MeshTile
+    return [
+        (ProcessingElement(config), PE_MODULE), (PhantomCore(config, encode=False), MESH_CORE_MODULE),
+        (MeshTile(config), TILE_MODULE), (PhantomMesh(config), MESH_MODULE),
+    ]
+
+
+def _accelerator_parts(config: PhantomConfig) -> list[tuple[wiring.Component, str]]:
+    """What the accelerator consists of, the top last; what is repeated is in it once."""
+    from phantom_hw.moving.streamer import RowStreamer
+    from phantom_hw.soc.accelerator import accelerator_ports
+    return [
+        *_mesh_parts(config), (RowStreamer(config), STREAMER_MODULE), (accelerator_ports(config), ACCELERATOR_MODULE),
+    ]
+
+
+def mesh_verilog(config: PhantomConfig) -> str:
+    """Verilog of the mesh, top module ``phantom_mesh``."""
+    return "\n".join(component_verilog(*part) for part in _mesh_parts(config))
+
+
+def accelerator_rtlil(config: PhantomConfig) -> str:
+    """RTLIL of the whole accelerator, top module ``phantom_accelerator``."""
+    return "".join(component_rtlil(*part) for part in _accelerator_parts(config))
 
 
 def accelerator_verilog(config: PhantomConfig) -> str:
-    """Verilog of the whole accelerator, top module ``phantom_accelerator``; what is repeated is in it once."""
-    from phantom_hw.moving.streamer import RowStreamer
-    from phantom_hw.soc.accelerator import accelerator_ports
-    return "\n".join((
-        mesh_verilog(config), component_verilog(RowStreamer(config), STREAMER_MODULE),
-        component_verilog(accelerator_ports(config), ACCELERATOR_MODULE)))
+    """Verilog of the whole accelerator, top module ``phantom_accelerator``."""
+    return "\n".join(component_verilog(*part) for part in _accelerator_parts(config))

@@ -1,4 +1,4 @@
-"""The files of a generated core: Verilog, lint waivers, parameter headers, a FuseSoC description."""
+"""The files of a generated accelerator, mesh or core: Verilog, lint waivers, headers, a FuseSoC description."""
 
 from __future__ import annotations
 
@@ -6,28 +6,46 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from amaranth.lib import data
-
 from phantom_hw import emit
-from phantom_hw.config import TDS_MODES, ConfigError, PhantomConfig
-from phantom_hw.core.layouts import item_layout, layer_layout, moving_layout, result_layout, stationary_layout
+from phantom_hw.config import ConfigError, PhantomConfig
+from phantom_hw.headers import c_parameters, verilog_parameters
+from phantom_hw.soc.header import c_header
 
-__all__ = ["OutputError", "core_files", "generate", "write_files"]
+__all__ = ["TOPS", "OutputError", "Top", "generate", "generated_files", "write_files"]
 
 LICENSE = "Apache-2.0"
-DERIVED = ("cores", "pes", "core_threads", "window_groups", "refill_groups", "operand_width", "max_groups",
-           "mask_groups", "acc_halves")
-PAYLOADS = {
-    "LAYER": layer_layout,
-    "MOVING": moving_layout,
-    "STATIONARY": stationary_layout,
-    "ITEM": item_layout,
-    "RESULT": result_layout,
+
+
+@dataclass(frozen=True)
+class Top:
+    """What can be generated.
+
+    Attributes
+    ----------
+    module : str
+        The top module; the files have its name.
+    title : str
+        What it is.
+    verilog : callable
+        Its Verilog, and that of all below it.
+    """
+
+    module: str
+    title: str
+    verilog: Callable[[PhantomConfig], str]
+
+
+TOPS = {
+    "accelerator": Top(emit.ACCELERATOR_MODULE, "Phantom accelerator", emit.accelerator_verilog),
+    "mesh": Top(emit.MESH_MODULE, "Phantom mesh", emit.mesh_verilog),
+    "core": Top(emit.CORE_MODULE, "Phantom core", emit.core_verilog),
 }
+"""By the name that a user gives."""
 
 # Rule, what the message must look like, and why the finding is no fault of the design.
 WAIVERS = (
@@ -58,64 +76,21 @@ def _comment(text: str, lead: str = "// ") -> str:
     return "".join(f"{lead}{line}\n" for line in text.splitlines())
 
 
-def _waivers(config: PhantomConfig) -> str:
+def _waivers(config: PhantomConfig, top: Top) -> str:
     text = "`verilator_config\n\n" + _comment(_banner(config, "Lint waivers for Verilator"))
     for rule, match, reason in WAIVERS:
         pattern = "" if match == "*" else f' -match "{match}"'
-        text += f'\n{_comment(reason)}lint_off -rule {rule} -file "*{emit.CORE_MODULE}.v"{pattern}\n'
+        text += f'\n{_comment(reason)}lint_off -rule {rule} -file "*{top.module}.v"{pattern}\n'
     return text
 
 
-# --- parameters -------------------------------------------------------------------------------------
-
-def _parameters(config: PhantomConfig) -> Iterator[tuple[str, int]]:
-    """Names and values of the header files; a name without a value is a heading."""
-    for field, value in config.to_dict().items():
-        if field == "tds":
-            yield "TDS_OUT_OF_ORDER", TDS_MODES.index(value)
-        elif isinstance(value, int):
-            yield field.upper(), int(value)
-    for field in DERIVED:
-        yield field.upper(), getattr(config, field)
-    for name, layout in PAYLOADS.items():
-        fields = layout(config)
-        yield f"{name}_BITS", fields.size
-        for field, place in fields:
-            yield f"{name}_{field.upper()}_LSB", place.offset
-            yield f"{name}_{field.upper()}_BITS", place.width
-            if isinstance(place.shape, data.ArrayLayout):
-                yield f"{name}_{field.upper()}_COUNT", place.shape.length
-
-
-_HEADER_TEXT = """parameters
-Configuration, derived values, and for each payload of a port its width and its fields: PHANTOM_<PAYLOAD>_<FIELD>_LSB
-and _BITS, for arrays also _COUNT (elements lie one after another, the first at the LSB). ITEM is one element of
-STATIONARY_ITEMS."""
-
-
-def _verilog_header(config: PhantomConfig) -> str:
-    title, text = _HEADER_TEXT.split("\n", 1)
-    lines = "".join(f"`define PHANTOM_{name} {value}\n" for name, value in _parameters(config))
-    return (_comment(_banner(config, f"Verilog {title}") + text)
-            + f"`ifndef PHANTOM_PARAMETERS_VH\n`define PHANTOM_PARAMETERS_VH\n{lines}`endif\n")
-
-
-def _c_header(config: PhantomConfig) -> str:
-    title, text = _HEADER_TEXT.split("\n", 1)
-    lines = "".join(f"#define PHANTOM_{name} {value}\n" for name, value in _parameters(config))
-    return ("/*\n" + _comment(_banner(config, f"C {title}") + text, " * ")
-            + f" */\n#ifndef PHANTOM_PARAMETERS_H\n#define PHANTOM_PARAMETERS_H\n{lines}#endif\n")
-
-
-# --- FuseSoC ----------------------------------------------------------------------------------------
-
-def _fusesoc(config: PhantomConfig) -> str:
-    name = emit.CORE_MODULE
+def _fusesoc(config: PhantomConfig, top: Top) -> str:
+    name = top.module
     return f"""CAPI=2:
 # {_banner(config, "FuseSoC description").splitlines()[0]}
 # SPDX-License-Identifier: {LICENSE}
 name: "phantom:accelerator:{name}_{config.name}:{metadata.version("phantom-accelerator")}"
-description: "Phantom core, a computational core for sparse neural networks (configuration {config.name})"
+description: "{top.title}, for sparse neural networks (configuration {config.name})"
 
 filesets:
   rtl:
@@ -141,26 +116,37 @@ targets:
 """
 
 
-# --- output -----------------------------------------------------------------------------------------
-
-def core_files(config: PhantomConfig) -> dict[str, str]:
+def generated_files(config: PhantomConfig, top: str = "accelerator") -> dict[str, str]:
     """The text of every generated file, by its name.
+
+    Parameters
+    ----------
+    config : PhantomConfig
+    top : str
+        A key of :data:`TOPS`.
 
     Raises
     ------
     ConfigError
-        The configuration's name cannot be part of a file or core name.
+        There is no such top, or the configuration's name cannot be part of a file or core name.
     """
+    if top not in TOPS:
+        raise ConfigError(f"unknown top {top!r}; tops: {', '.join(TOPS)}")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", config.name):
         raise ConfigError(f"name must consist of letters, digits, '_', '-' and '.' to generate files, "
                           f"not {config.name!r}")
-    name = emit.CORE_MODULE
+    chosen = TOPS[top]
+    name = chosen.module
+    control = {"phantom_control.h": c_header(config)} if top == "accelerator" else {}
     return {
-        f"{name}.v": _comment(_banner(config, "Phantom core")) + emit.core_verilog(config),
-        f"{name}.vlt": _waivers(config),
-        "phantom_parameters.vh": _verilog_header(config),
-        "phantom_parameters.h": _c_header(config),
-        f"{name}.core": _fusesoc(config),
+        f"{name}.v": _comment(_banner(config, chosen.title)) + chosen.verilog(config),
+        f"{name}.vlt": _waivers(config, chosen),
+        "phantom_parameters.vh":
+            _comment(_banner(config, "Verilog parameters")) + verilog_parameters(config, top),
+        "phantom_parameters.h":
+            f"/*\n{_comment(_banner(config, 'C parameters'), ' * ')} */\n{c_parameters(config, top)}",
+        **control,
+        f"{name}.core": _fusesoc(config, chosen),
         "phantom.toml": config.to_toml(),
     }
 
@@ -205,24 +191,27 @@ def write_files(folder: str | Path, files: dict[str, str]) -> list[Path]:
     return [folder / name for name in files]
 
 
-def generate(config: PhantomConfig, folder: str | Path) -> list[Path]:
-    """Generate the Phantom core of a configuration into a folder.
+def generate(config: PhantomConfig, folder: str | Path, top: str = "accelerator") -> list[Path]:
+    """Generate the hardware of a configuration into a folder.
 
     Parameters
     ----------
     config : PhantomConfig
     folder : str or Path
         Where the files go, see :func:`write_files`.
+    top : str
+        ``"accelerator"``, ``"mesh"`` or ``"core"``.
 
     Returns
     -------
     list of Path
-        ``phantom_core.v`` (Verilog 2005, top module ``phantom_core``), ``phantom_core.vlt`` (Verilator lint waivers),
-        ``phantom_parameters.vh`` and ``.h`` (the same values for Verilog and C), ``phantom_core.core`` (FuseSoC,
-        CAPI2), ``phantom.toml`` (the configuration).
+        ``phantom_TOP.v`` (Verilog 2005, top module ``phantom_TOP``), ``phantom_TOP.vlt`` (Verilator lint waivers),
+        ``phantom_parameters.vh`` and ``.h`` (the same values for Verilog and C), for the accelerator
+        ``phantom_control.h`` (commands and CSRs for C), ``phantom_TOP.core`` (FuseSoC, CAPI2), ``phantom.toml`` (the
+        configuration).
 
     Raises
     ------
     ConfigError, OutputError
     """
-    return write_files(folder, core_files(config))
+    return write_files(folder, generated_files(config, top))

@@ -9,6 +9,7 @@ import pytest
 from phantom_compiler import Conv2d, lower
 from phantom_hw import generate
 from phantom_hw.config import PhantomConfig
+from phantom_hw.core.layouts import result_layout
 from phantom_sim.results import decode_results
 
 TESTBENCH = Path(__file__).with_name("icarus_testbench.v")
@@ -33,7 +34,7 @@ def test_sums(settings, tmp_path):
     activations = rng.integers(0, 256, (1, 2, 6, 7)) * (rng.random((1, 2, 6, 7)) < 0.6)
     layer = Conv2d(weights, padding=(1, 1, 1, 1))
     program = lower(layer, activations, config)
-    generate.generate(config, tmp_path)
+    generate.generate(config, tmp_path, "core")
     write_hex(tmp_path / "layer.hex", program.layer_words())
     write_hex(tmp_path / "moving.hex", program.moving_words())
     write_hex(tmp_path / "stationary.hex", program.stationary_words())
@@ -44,6 +45,6 @@ def test_sums(settings, tmp_path):
          *(f"-Ptestbench.{name}={value}" for name, value in parameters.items()), str(TESTBENCH), "phantom_core.v"],
         cwd=tmp_path, check=True)
     subprocess.run(["vvp", "-n", "core.vvp"], cwd=tmp_path, check=True, timeout=120)
-    words = read_hex(tmp_path / "results.hex", -(-generate.result_layout(config).size // 32))
+    words = read_hex(tmp_path / "results.hex", -(-result_layout(config).size // 32))
     sums = program.assemble(decode_results(config, words, program.outputs, program.span))
     np.testing.assert_array_equal(sums, layer.golden(activations))

@@ -75,9 +75,10 @@ def _field(commands: CommandSet, prefix: str, place: Place) -> Iterator[tuple[st
     if field.count > 1:
         yield f"{name}_COUNT", f"{commands.used(field)}"
         yield f"{name}_PER_WORD", f"{WORD_BITS // field.width}"
-    low, high = commands.limits(field)
-    yield f"{name}_MIN", _number(low)
-    yield f"{name}_MAX", _number(high)
+    if not field.names:  # the names say what is legal, and may be those of limits
+        low, high = commands.limits(field)
+        yield f"{name}_MIN", _number(low)
+        yield f"{name}_MAX", _number(high)
     if field.multiple > 1:
         yield f"{name}_MULTIPLE", f"{field.multiple}u"
     for value, text in enumerate(field.names):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from command_reference import NAMES, Reference
 from phantom_hw.config import PhantomConfig
-from phantom_hw.generate import core_files
+from phantom_hw.headers import c_parameters
 from phantom_hw.soc.assembler import assemble
 from phantom_hw.soc.commands import CommandSet
 from phantom_hw.soc.csr import CsrMap
@@ -76,7 +76,7 @@ def compiler() -> list[str]:
 def test_the_header_compiles_beside_the_other_one(tmp_path):
     for preset in PhantomConfig.presets():
         (tmp_path / "control.h").write_text(c_header(replace(PhantomConfig.preset(preset), address_width=40)))
-        (tmp_path / "phantom_parameters.h").write_text(core_files(CONFIG)["phantom_parameters.h"])
+        (tmp_path / "phantom_parameters.h").write_text(c_parameters(CONFIG, "accelerator"))
         (tmp_path / "main.c").write_text(
             '#include "control.h"\n#include "control.h"\n#include "phantom_parameters.h"\n'
             "int main(void) { return PHANTOM_CSR_STATUS != 0x44u; }\n")

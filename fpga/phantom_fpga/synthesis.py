@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +37,8 @@ class Synthesis:
         What the netlist occupies.
     log : Path
         What Yosys said.
+    units : Path or None
+        What ``stat -json`` said while the units were apart, if there were any.
     """
 
     family: str
@@ -44,6 +47,7 @@ class Synthesis:
     verilog: Path | None
     usage: Usage
     log: Path
+    units: Path | None = None
 
 
 def require(module: str) -> None:
@@ -70,6 +74,7 @@ def synthesize(
     work_dir: str | Path,
     *,
     probes: dict[str, str] | None = None,
+    units: Sequence[str] = (),
     timeout: float = 1800.0,
     progress: Progress | None = None,
 ) -> Synthesis:
@@ -88,6 +93,8 @@ def synthesize(
     probes : dict of str to str, optional
         Write the netlist as Verilog too, with these nets of the flattened top as additional output
         ports: net name to port name. The JSON netlist does not have them.
+    units : sequence of str, optional
+        Modules that are mapped one by one, each once, and joined at the end.
     timeout : float
         Seconds after which the run is given up.
     progress : callable, optional
@@ -109,7 +116,10 @@ def synthesize(
     (folder / f"{top}.il").write_text(rtlil, encoding="utf-8")
     script = [
         f"read_rtlil {top}.il",
+        *(f"setattr -mod -set keep_hierarchy 1 {unit}" for unit in units),
         *(command.format(top=top) for command in FAMILIES[family].synth),
+        *((f"tee -q -o {top}.units.stat stat -json", "setattr -mod -unset keep_hierarchy *", "flatten",
+           "opt_clean -purge") if units else ()),
         f"write_json {top}.json",
         f"tee -q -o {top}.stat stat -json",
     ]
@@ -130,4 +140,5 @@ def synthesize(
         verilog=folder / f"{top}.netlist.v" if probes is not None else None,
         usage=count(parse_stat((folder / f"{top}.stat").read_text(encoding="utf-8")), family),
         log=log,
+        units=folder / f"{top}.units.stat" if units else None,
     )

@@ -12,10 +12,13 @@ from phantom_compiler.accelerator.commands import CommandStream
 from phantom_compiler.accelerator.image import MemoryImage
 from phantom_compiler.accelerator.job import Job, layer_job
 from phantom_compiler.accelerator.lower import lower_layer
+from phantom_compiler.accelerator.network import INPUT, Node, golden_values, network_job
 from phantom_compiler.accelerator.source import as_images, layer_input
 from phantom_compiler.accelerator.tensor import TensorFormat
+from phantom_compiler.accelerator.vector_layers import Add, MaxPool2d, Window
 from phantom_compiler.convolution import Conv2d
 from phantom_compiler.layer import LayerError
+from phantom_compiler.quantized import QuantizedLayer
 from phantom_compiler.random_layers import KINDS, random_layer
 from phantom_hw.config import PhantomConfig
 from phantom_hw.soc.commands import CommandSet, Instruction
@@ -25,7 +28,7 @@ from phantom_sim.accelerator_simulator import AcceleratorSimulator, JobResult, M
 
 TINY = PhantomConfig.preset("tiny")
 CONFIGS = {
-    "row": replace(TINY, lane_channels=16),
+    "row": replace(TINY, stationary_words=64, lane_channels=16),
     "square": replace(TINY, mesh_rows=2, pe_cols=1, drain_lanes=2, bus_width=128, act_width=16, acc_width=40, chunk=9,
                       moving_words=128, lane_channels=32, address_width=40),
     "grid": replace(TINY, mesh_rows=2, mesh_cols=3, pe_rows=1, pe_cols=2, drain_lanes=2, bus_width=512, act_width=4,
@@ -47,6 +50,17 @@ class Case:
     job: Job
     activations: np.ndarray
     expected: Sequence[np.ndarray]
+
+    @property
+    def writable(self) -> list[tuple[int, int]]:
+        """First byte and size of each output."""
+        return [(form.address, form.bytes) for form in self.job.outputs]
+
+    @property
+    def window(self) -> tuple[int, int]:
+        """First byte and size of what lies from the first output to the last one."""
+        first = min(first for first, _ in self.writable)
+        return first, max(first + size for first, size in self.writable) - first
 
     @property
     def end(self) -> int:
@@ -129,6 +143,45 @@ def two_layers(config: PhantomConfig, seed: int) -> Case:
     raise AssertionError(f"no pair of layers fits after {TRIES} tries")
 
 
+def zeros_case(config: PhantomConfig, nonzero: int) -> Case:
+    """A layer with whole sets of filters without any weight, whose results come of the bias alone."""
+    rng = np.random.default_rng(nonzero)
+    weights = np.zeros((15, 3, 3, 3), np.int64)
+    weights[:nonzero, 1, 1] = rng.integers(1, 1 << config.weight_width - 1, (nonzero, 3))
+    activations = rng.integers(0, 1 << config.act_width, (1, 3, 5, 9))
+    half, width = 1 << config.act_width - 1, 15
+    quantized = QuantizedLayer(Conv2d(weights, act_signed=False), rng.integers(-half, half, width),
+                               np.full(width, 1 << 23), np.full(width, 23), -half, half - 1)
+    job = layer_job(quantized, activations, config)
+    return Case(job, activations, [golden_result(quantized, activations)])
+
+
+@lru_cache(maxsize=20)
+def network_case(config: PhantomConfig, seed: int) -> Case:
+    """A job of a convolution, max pooling of its output, and an addition of the two pooled ones."""
+    for attempt in range(TRIES):
+        rng = np.random.default_rng([seed, attempt])
+        kernel, half = int(rng.choice([1, 3])), 1 << config.weight_width - 1
+        channels, filters = rng.integers(1, 7, 2)
+        weights = rng.integers(-half, half, (filters, channels, kernel, kernel))
+        weights[rng.random(weights.shape) < 0.5] = 0
+        activations = rng.integers(0, 1 << config.act_width, (1, channels, *rng.integers(3, 15, 2)))
+        activations[rng.random(activations.shape) < 0.5] = 0
+        first = quantize_at_random(Conv2d(weights, act_signed=False, padding=(kernel // 2,) * 4), activations, config,
+                                   rng)
+        lo, hi = (-(1 << config.act_width - 1), (1 << config.act_width - 1) - 1)
+        add = Add(mult_a=int(rng.integers(1, 1 << 12)), mult_b=int(rng.integers(1, 1 << 12)), shift=12, lo=lo, hi=hi)
+        pool = MaxPool2d(window=Window((2, 2), (1, int(rng.integers(1, 3)))))
+        nodes = [Node(first, (INPUT,), first.lo < 0), Node(pool, (0,), first.lo < 0),
+                 Node(add.fitted(config), (1, 1), True)]
+        try:
+            job = network_job(nodes, activations.shape, False, config, 64 * int(rng.integers(5000)))
+        except LayerError:
+            continue
+        return Case(job, activations, golden_values(nodes, activations))
+    raise AssertionError(f"no network fits after {TRIES} tries")
+
+
 # --- runs -------------------------------------------------------------------------------------------------
 
 def random_memory(rng: np.random.Generator) -> dict[str, Any]:
@@ -140,11 +193,11 @@ def random_memory(rng: np.random.Generator) -> dict[str, Any]:
 
 def attach(
     simulator: AcceleratorSimulator, case: Case, *, faults: Sequence[MemoryRange] = (),
-    memory: dict[str, Any] | None = None,
+    memory: dict[str, Any] | None = None, writable: Sequence[tuple[int, int]] | None = None,
 ) -> np.ndarray:
-    """Give the accelerator a memory with a job in it; the faults come before the outputs that are writable."""
-    writable = [MemoryRange(form.address, form.bytes) for form in case.job.outputs]
-    content = simulator.connect(MemoryModel(case.end + 4096, **(memory or {})), [*faults, *writable])
+    """Give the accelerator a memory with a job in it; by default the outputs are writable."""
+    ranges = [MemoryRange(first, size) for first, size in writable or case.writable]
+    content = simulator.connect(MemoryModel(case.end + 4096, **(memory or {})), [*faults, *ranges])
     content[:] = GUARD
     case.job.fill(content, case.activations)
     return content
@@ -152,11 +205,12 @@ def attach(
 
 def attempt(
     simulator: AcceleratorSimulator, case: Case, *, faults: Sequence[MemoryRange] = (),
-    memory: dict[str, Any] | None = None, change: Callable[[np.ndarray], None] | None = None,
-    address: int | None = None, count: int | None = None, **options: Any,
+    memory: dict[str, Any] | None = None, writable: Sequence[tuple[int, int]] | None = None,
+    change: Callable[[np.ndarray], None] | None = None, address: int | None = None, count: int | None = None,
+    **options: Any,
 ) -> tuple[JobResult, np.ndarray]:
-    """Run a job, however it ends: nothing is written outside of the outputs, and the interrupt tells of the end."""
-    content = attach(simulator, case, faults=faults, memory=memory)
+    """Run a job, however it ends: only what is writable is written, and the interrupt tells of the end."""
+    content = attach(simulator, case, faults=faults, memory=memory, writable=writable)
     if change is not None:
         change(content)
     before = content.copy()
@@ -166,8 +220,8 @@ def attempt(
     assert result.status is not Status.RUNNING
     assert result.stray_bytes == 0, f"{result.stray_bytes} bytes astray, first {result.stray_address:#x}; {result}"
     assert result.crossings == 0
-    for form in case.job.outputs:
-        before[form.address:form.address + form.bytes] = content[form.address:form.address + form.bytes]
+    for first, size in writable or case.writable:
+        before[first:first + size] = content[first:first + size]
     assert np.array_equal(before, content)
     return result, content
 

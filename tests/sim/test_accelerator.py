@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from accelerator_cases import CONFIGS, check, random_case, random_memory, two_layers
+from accelerator_cases import CONFIGS, check, network_case, random_case, random_memory, two_layers, zeros_case
 from phantom_compiler.random_layers import KINDS
 from phantom_sim.accelerator_simulator import AcceleratorSimulator
 
@@ -48,6 +48,18 @@ def test_many_pairs_of_layers(simulator):
         check(simulator, two_layers(simulator.config, seed), memory=random_memory(rng))
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_networks(simulator, seed):
+    """With the vector unit; rows go through it and through the mesh in one job."""
+    rng = np.random.default_rng(seed)
+    check(simulator, network_case(simulator.config, seed), memory=random_memory(rng))
+
+
+@pytest.mark.parametrize("nonzero", [0, 1, 15])
+def test_filters_of_zeros(simulator, nonzero):
+    check(simulator, zeros_case(simulator.config, nonzero))
+
+
 def test_the_same_job_twice(simulator):
     """Without reset, in the same cycles: nothing of a job is left when it has ended."""
     case = random_case(simulator.config, "conv3x3", 5)
@@ -68,13 +80,13 @@ def again(case):
     return found
 
 
-@pytest.mark.parametrize("name", CONFIGS)
-def test_buffers_are_used_several_times(name):
+def test_buffers_are_used_several_times():
     """The random layers of this file do not all fit the buffers at once."""
     found = Counter()
-    for kind in KINDS:
-        found.update(what for what, count in again(random_case(CONFIGS[name], kind, 1)).items() if count)
-    assert found["bands"] >= 2 and found["programs"] >= 2 and found["weights"] >= 1 and found["parameters"] >= 2
+    for config in CONFIGS.values():
+        for kind in KINDS:
+            found.update(what for what, count in again(random_case(config, kind, 1)).items() if count)
+    assert found["bands"] >= 10 and found["programs"] >= 20 and found["parameters"] >= 8 and found["weights"] >= 2
 
 
 def test_input_formats_differ():

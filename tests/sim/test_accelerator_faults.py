@@ -7,7 +7,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from accelerator_cases import COMMAND_BYTES, CONFIGS, attach, attempt, check, random_case, random_memory
+from accelerator_cases import COMMAND_BYTES, CONFIGS, attach, attempt, check, network_case, random_case, random_memory
 from phantom_compiler.accelerator.commands import CommandStream
 from phantom_hw.soc.status import Status
 from phantom_sim.accelerator_simulator import AcceleratorSimulator, MemoryRange
@@ -349,13 +349,20 @@ def fuzzed(case, rng):
     return b"".join(commands)
 
 
+def case_to_fuzz(simulator, seed):
+    """One layer, or a network with the vector unit."""
+    if seed % 4 == 3:
+        return network_case(simulator.config, seed % 5)
+    return case_of(simulator, seed % 5, ["conv3x3", "pointwise", "grouped"][seed % 3])
+
+
 def fuzz(simulator, seeds):
     """Run fuzzed jobs; how they ended."""
     ends = Counter()
     for seed in seeds:
         print(f"seed {seed}")
         rng = np.random.default_rng(seed)
-        case = case_of(simulator, seed % 5, ["conv3x3", "pointwise", "grouped"][seed % 3])
+        case = case_to_fuzz(simulator, seed)
         text = fuzzed(case, rng)
 
         def change(content, case=case, text=text):
@@ -363,8 +370,8 @@ def fuzz(simulator, seeds):
             replaced(case, text)(content)
 
         # a wrong count can make a long job: then the host ends it
-        result, _ = attempt(simulator, case, change=change, memory=random_memory(rng), watchdog=WATCHDOG,
-                            abort_after=60_000, max_cycles=60_000 + 20 * WATCHDOG)
+        result, _ = attempt(simulator, case, change=change, memory=random_memory(rng), writable=[case.window],
+                            watchdog=WATCHDOG, abort_after=60_000, max_cycles=60_000 + 20 * WATCHDOG)
         ends[result.status] += 1
         check(simulator, case)
     return ends
@@ -386,14 +393,14 @@ def test_fuzzed_memory(simulator):
     for seed in range(40):
         print(f"seed {seed}")
         rng = np.random.default_rng([7, seed])
-        case = case_of(simulator, seed % 5, ["conv3x3", "pointwise", "grouped"][seed % 3])
+        case = case_to_fuzz(simulator, seed)
 
         def change(content, case=case, rng=rng):
             first, size = case.job.image.base, case.job.commands - case.job.image.base
             for place in rng.integers(size, size=int(rng.integers(1, 200))):
                 content[first + place] ^= 1 << int(rng.integers(8))
 
-        result, _ = attempt(simulator, case, change=change, memory=random_memory(rng), watchdog=WATCHDOG,
-                            abort_after=60_000, max_cycles=60_000 + 20 * WATCHDOG)
+        result, _ = attempt(simulator, case, change=change, memory=random_memory(rng), writable=[case.window],
+                            watchdog=WATCHDOG, abort_after=60_000, max_cycles=60_000 + 20 * WATCHDOG)
         assert result.status in (Status.OK, Status.MALFORMED_DATA, Status.WATCHDOG, Status.BAD_ADDRESS, Status.ABORTED)
         check(simulator, case)

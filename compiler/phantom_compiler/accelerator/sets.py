@@ -85,6 +85,8 @@ class _Whole:
     def cut(self, pieces: int) -> list[tuple[slice, slice]]:
         """Entries and beats of each of so many pieces of about the same number of beats."""
         rows, beats = len(self.first_beat), len(self.beats["pe_row"])
+        if not rows:  # filters of zeros have results all the same
+            return [(slice(0, len(self.entries)), slice(0, beats))]
         targets = np.arange(1, pieces) * beats // pieces
         edges = np.unique([0, *np.searchsorted(self.first_beat, targets), rows])
         places = [int(self.first_beat[edge]) if edge < rows else beats for edge in edges]

@@ -76,7 +76,7 @@ def test_wrong_text(capsys, tmp_path, text, message):
 
 
 @pytest.mark.parametrize(("code", "message"), [
-    (bytes(64), "command 0 at offset 0x0: opcode must be in 1..11, not 0"),
+    (bytes(64), "command 0 at offset 0x0: opcode must be in 1..12, not 0"),
     (b"\1\1", "command 0 at offset 0x0: a command has 64 bytes, there are 2"),
     (b"\1\1" + bytes(62) + b"\1\1\1" + bytes(61), "command 1 at offset 0x40: END: bit 16 of word 0 is reserved and "
                                                    "must be 0"),

@@ -113,7 +113,7 @@ def test_malformed_commands(seed, config):
 
 
 def test_zeroed_memory_is_illegal():
-    with pytest.raises(CommandError, match=r"^opcode must be in 1\.\.11, not 0$"):
+    with pytest.raises(CommandError, match=r"^opcode must be in 1\.\.12, not 0$"):
         TINY.decode(bytes(64))
 
 

@@ -19,7 +19,7 @@ CONFIGURATIONS = {
     "lanes": PhantomConfig(mesh_cols=3, drain_lanes=3, pe_cols=2, moving_link=4, chunk=14, acc_depth=16),
     "uneven": PhantomConfig(mesh_cols=3, drain_lanes=2, act_width=4, weight_width=8, acc_width=16, chunk=33,
                             row_width=24),
-    "wide": PhantomConfig(act_width=16, weight_width=4, acc_width=48, moving_link=16, row_width=64, chunk=64),
+    "wide": PhantomConfig(act_width=16, weight_width=4, acc_width=48, moving_link=8, row_width=32, chunk=64),
     "narrow": PhantomConfig(act_width=16, weight_width=4, acc_width=20, moving_link=2, row_width=4, chunk=5),
 }
 
@@ -44,7 +44,7 @@ class Phase:
         link, bits = config.moving_link, config.act_width
         most = min(config.chunk, config.vector_beats * link)
         positions = positions or int(rng.choice([1, most, rng.integers(1, most + 1)]))
-        operands = 2 if operation is Operation.ADD else operands or int(rng.choice([1, 2, 3, 9]))
+        operands = 2 if operation is Operation.ADD else operands or int(rng.choice([1, 2, 3, 5]))
         count = count or int(rng.integers(1, 4))
         beats = -(-positions // link)
         room = max(0, min(24, config.acc_width - bits - 2))

@@ -14,7 +14,7 @@ from phantom_hw.verilog import tidy
 
 __all__ = [
     "accelerator_rtlil", "accelerator_verilog", "component_rtlil", "component_verilog", "core_rtlil", "core_verilog",
-    "instantiate", "mesh_verilog", "pe_rtlil", "pe_verilog", "tile_verilog",
+    "instantiate", "mesh_verilog", "pe_rtlil", "pe_verilog", "row_verilog", "tile_verilog",
 ]
 
 PE_MODULE = "phantom_pe"
@@ -23,6 +23,7 @@ MESH_CORE_MODULE = "phantom_mesh_core"
 TILE_MODULE = "phantom_tile"
 MESH_MODULE = "phantom_mesh"
 STREAMER_MODULE = "phantom_row_streamer"
+REDUCER_MODULE = "phantom_row_reducer"
 ACCELERATOR_MODULE = "phantom_accelerator"
 
 
@@ -102,18 +103,27 @@ def _mesh_parts(config: PhantomConfig) -> list[tuple[wiring.Component, str]]:
     ]
 
 
+def _row_parts(config: PhantomConfig) -> list[tuple[wiring.Component, str]]:
+    """What each mesh row has beside the mesh."""
+    from phantom_hw.moving.streamer import RowStreamer
+    from phantom_hw.vector.reducer import RowReducer
+    return [(RowStreamer(config), STREAMER_MODULE), (RowReducer(config), REDUCER_MODULE)]
+
+
 def _accelerator_parts(config: PhantomConfig) -> list[tuple[wiring.Component, str]]:
     """What the accelerator consists of, the top last; what is repeated is in it once."""
-    from phantom_hw.moving.streamer import RowStreamer
     from phantom_hw.soc.accelerator import accelerator_ports
-    return [
-        *_mesh_parts(config), (RowStreamer(config), STREAMER_MODULE), (accelerator_ports(config), ACCELERATOR_MODULE),
-    ]
+    return [*_mesh_parts(config), *_row_parts(config), (accelerator_ports(config), ACCELERATOR_MODULE)]
 
 
 def mesh_verilog(config: PhantomConfig) -> str:
     """Verilog of the mesh, top module ``phantom_mesh``."""
     return "\n".join(component_verilog(*part) for part in _mesh_parts(config))
+
+
+def row_verilog(config: PhantomConfig) -> str:
+    """Verilog of what each mesh row has beside the mesh: ``phantom_row_streamer`` and ``phantom_row_reducer``."""
+    return "\n".join(component_verilog(*part) for part in _row_parts(config))
 
 
 def accelerator_rtlil(config: PhantomConfig) -> str:

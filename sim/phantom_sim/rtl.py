@@ -13,14 +13,13 @@ from pathlib import Path
 import phantom_hw
 from phantom_hw.config import PhantomConfig
 from phantom_hw.emit import (
-    STREAMER_MODULE,
     accelerator_verilog,
     component_verilog,
     core_verilog,
     mesh_verilog,
+    row_verilog,
     tile_verilog,
 )
-from phantom_hw.moving.streamer import RowStreamer
 
 from phantom_sim.mesh_ports import AcceleratorPorts, MeshPorts
 from phantom_sim.verilator import cache_folder
@@ -84,6 +83,6 @@ def cached_accelerator_verilog(config: PhantomConfig, folder: Path | None = None
     """
     if tiled:
         return _cached("tiled-accelerator", config.to_dict(), lambda: "\n".join((
-            tile_verilog(config), component_verilog(RowStreamer(config), STREAMER_MODULE),
+            tile_verilog(config), row_verilog(config),
             component_verilog(AcceleratorPorts(config), "accelerator_ports"))), folder)
     return _cached("accelerator", config.to_dict(), lambda: accelerator_verilog(config), folder)

@@ -154,7 +154,15 @@ def test_what_is_repeated_is_written_once():
     for name in one:
         if name != emit.MESH_MODULE:
             assert len(many[name]) < 1.2 * len(one[name]), name
-    assert emit.STREAMER_MODULE not in one
+
+
+def test_the_accelerator_has_each_of_these_once():
+    text = files_of("tiny", "accelerator")["phantom_accelerator.v"]
+    for name in (emit.PE_MODULE, emit.MESH_CORE_MODULE, emit.TILE_MODULE, emit.MESH_MODULE, emit.STREAMER_MODULE,
+                 emit.REDUCER_MODULE, emit.ACCELERATOR_MODULE):
+        assert text.count(f"\nmodule {name}(") == 1, name
+    heads = re.findall(r"^module .*?\(", text, re.M)
+    assert len(set(heads)) == len(heads)
 
 
 def test_every_waiver_is_explained():

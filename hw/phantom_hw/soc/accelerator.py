@@ -103,7 +103,8 @@ class PhantomAccelerator(wiring.Component):
             ports = PhantomMesh.ports(config).members
             mesh = SimpleNamespace(**{name: getattr(self, f"mesh_{name}") for name in ports})
             m.d.comb += self.mesh_reset.eq(reset)
-        reducers = [stopped(RowReducer(config)) for _ in range(config.mesh_rows)]
+        reducers = [emit.instantiate(m, f"reducer_{r}", emit.REDUCER_MODULE, RowReducer.ports(config), reset)
+                    for r in range(config.mesh_rows)]
 
         wiring.connect(m, wiring.flipped(self.csr), control.bus)
         wiring.connect(m, reader.bus, wiring.flipped(self.read))
@@ -214,7 +215,6 @@ class PhantomAccelerator(wiring.Component):
         lanes, by_vector = self._config.drain_lanes, Signal()
         m.d.comb += by_vector.eq(sequencer.vector.operation != Operation.NONE)
         for r, (streamer, reducer) in enumerate(zip(streamers, reducers, strict=True)):
-            m.submodules[f"reducer_{r}"] = reducer
             row, sums = mesh.moving[r], results.sums[r * lanes:(r + 1) * lanes]
             m.d.comb += [
                 reducer.settings.eq(sequencer.vector), sequencer.streamers_idle[r].eq(streamer.idle & reducer.idle),

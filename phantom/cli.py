@@ -119,8 +119,10 @@ def generate(
 ) -> None:
     """Write the hardware: Verilog, lint waivers, headers, a FuseSoC description, the configuration."""
     chosen = configuration(preset, file, settings)
+    from phantom_hw.generate import check_folder
     from phantom_hw.generate import generate as write
 
+    check_folder(output)
     with progress() as report:
         report("generating", f"{top} of {chosen.name}")
         paths = write(chosen, output, top)

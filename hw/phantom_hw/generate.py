@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -16,7 +17,7 @@ from phantom_hw.config import ConfigError, PhantomConfig
 from phantom_hw.headers import c_parameters, verilog_parameters
 from phantom_hw.soc.header import c_header
 
-__all__ = ["TOPS", "OutputError", "Top", "generate", "generated_files", "write_files"]
+__all__ = ["TOPS", "OutputError", "Top", "check_folder", "generate", "generated_files", "write_files"]
 
 LICENSE = "Apache-2.0"
 
@@ -149,6 +150,21 @@ def generated_files(config: PhantomConfig, top: str = "accelerator") -> dict[str
         f"{name}.core": _fusesoc(config, chosen),
         "phantom.toml": config.to_toml(),
     }
+
+
+def check_folder(folder: str | Path) -> None:
+    """Refuse a folder that cannot be written, before the work for it begins; nothing is written.
+
+    Raises
+    ------
+    OutputError
+    """
+    place = Path(folder)
+    there = next(path for path in (place, *place.resolve().parents) if path.exists())
+    if not there.is_dir():
+        raise OutputError(f"cannot write to {str(folder)!r}: {os.strerror(errno.ENOTDIR)}")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise OutputError(f"cannot write to {str(folder)!r}: {os.strerror(errno.EACCES)}")
 
 
 def write_files(folder: str | Path, files: dict[str, str]) -> list[Path]:

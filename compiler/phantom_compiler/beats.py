@@ -14,7 +14,7 @@ from phantom_compiler.rows import RowSource
 from phantom_compiler.schedule import Schedule
 from phantom_compiler.tiling import Tiling
 
-__all__ = ["TileBeats", "make_beats", "moving_beats", "stationary_beats"]
+__all__ = ["TileBeats", "make_beats", "moving_beats", "of_mesh_column", "stationary_beats"]
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
@@ -133,6 +133,14 @@ def stationary_beats(
                 fields[name][at, column] = 1
             extra_cols[waiting, rows[_last(keep[waiting][:, rows])]] |= np.uint64(1 << column)
     return {"pe_row": pe_row, "items": fields}, ends, extra_cols
+
+
+def of_mesh_column(beats: dict[str, Any], column: int, width: int) -> dict[str, Any]:
+    """The part of the stationary beats of a mesh row, as one wide core, for one mesh column of ``width`` PE columns."""
+    lanes = slice(column * width, (column + 1) * width)
+    items = {name: values[:, lanes] for name, values in beats["items"].items()}
+    sent = items["valid"].any(axis=1)
+    return {"pe_row": beats["pe_row"][sent], "items": {name: values[sent] for name, values in items.items()}}
 
 
 def _last(flags: BoolArray) -> IntArray:

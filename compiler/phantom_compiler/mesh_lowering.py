@@ -7,7 +7,6 @@ depends on the moving operand, which is only known when the layer runs.
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import numpy as np
@@ -16,44 +15,20 @@ from phantom_hw.config import PhantomConfig
 from phantom_hw.core.layouts import layer_layout, stationary_layout
 from phantom_hw.mesh.packets import moving_packet, stationary_packet
 
-from phantom_compiler.beats import moving_beats, stationary_beats
+from phantom_compiler.beats import moving_beats, of_mesh_column, stationary_beats
 from phantom_compiler.layer import Layer
 from phantom_compiler.lowering import blocks_of_tiles, layer_fields, output_places
 from phantom_compiler.mesh_program import MeshProgram
-from phantom_compiler.packing import pack, payload_words
+from phantom_compiler.packing import pack, pack_bytes, payload_words
 from phantom_compiler.problem import Problem, Selection
 from phantom_compiler.rows import row_source
-from phantom_compiler.schedule import deal, make_schedule
+from phantom_compiler.schedule import deal, make_schedule, wide_core
 from phantom_compiler.tiling import Array, Tiling, find_tiling
 
 __all__ = ["lower_to_mesh"]
 
 IntArray = NDArray[np.int64]
 Words = NDArray[np.uint32]
-
-
-def _wide_core(config: PhantomConfig) -> PhantomConfig:
-    """The PE columns of a mesh row as those of one core, for the scheduler only: wider than a core may be."""
-    wide = copy.copy(config)
-    object.__setattr__(wide, "pe_cols", config.mesh_cols * config.pe_cols)
-    return wide
-
-
-def _contents(config: PhantomConfig, words: Words) -> NDArray[np.uint8]:
-    """Payloads as the bytes of a stationary packet's ``content``."""
-    size = stationary_packet(config)["content"].shape.length
-    content = np.zeros((len(words), size), np.uint8)
-    plain = np.ascontiguousarray(words.astype("<u4")).view(np.uint8).reshape(len(words), -1)[:, :size]
-    content[:, :plain.shape[1]] = plain
-    return content
-
-
-def _of_column(fields: dict[str, Any], column: int, width: int) -> dict[str, Any]:
-    """The part of the beats of a wide core for one mesh column."""
-    lanes = slice(column * width, (column + 1) * width)
-    items = {name: values[:, lanes] for name, values in fields["items"].items()}
-    sent = items["valid"].any(axis=1)
-    return {"pe_row": fields["pe_row"][sent], "items": {name: values[sent] for name, values in items.items()}}
 
 
 def lower_to_mesh(
@@ -92,7 +67,7 @@ def lower_to_mesh(
 def _lower(
     problem: Problem, config: PhantomConfig, balance: bool, density: NDArray[np.float64] | None, tiling: Tiling
 ) -> MeshProgram:
-    wide = _wide_core(config)
+    wide = wide_core(config)
     geometry = tiling.geometry
     source, places = row_source(problem, tiling, config)
     items = np.ascontiguousarray(geometry.arrange(problem.stationary, config.threads))
@@ -103,7 +78,8 @@ def _lower(
     expected = None if density is None else np.maximum(source.of_channels(density), config.threads / config.lookahead)
 
     fields = layer_fields(problem, tiling, source, config, min(geometry.positions, config.chunk))
-    layer_content = _contents(config, pack(layer_layout(config), fields))
+    size = stationary_packet(config)["content"].shape.length
+    layer_content = pack_bytes(layer_layout(config), fields, size)
     everyone = np.array([(1 << rows) - 1])
     first = pack(stationary_packet(config), {"rows": everyone, "layer": np.array([1]), "content": layer_content})
     moving: list[list[Words]] = [[] for _ in range(rows)]
@@ -118,8 +94,8 @@ def _lower(
         steps = -(-len(blocks) // rows)
         present = np.minimum(rows, len(blocks) - np.arange(steps) * rows)  # mesh rows that get a tile, from the north
         for column, packets in enumerate(stationary):
-            part = _of_column(beats, column, config.pe_cols)
-            content = _contents(config, pack(stationary_layout(config), part))
+            part = of_mesh_column(beats, column, config.pe_cols)
+            content = pack_bytes(stationary_layout(config), part, size)
             packets.append(pack(stationary_packet(config), {
                 "rows": np.repeat((1 << present) - 1, len(content)), "layer": np.array(0),
                 "content": np.tile(content, (steps, 1))}))

@@ -14,7 +14,7 @@ from amaranth.hdl import Shape
 from amaranth.lib import data
 from numpy.typing import NDArray
 
-__all__ = ["WORD_BITS", "pack", "payload_words", "unpack"]
+__all__ = ["WORD_BITS", "pack", "pack_bytes", "payload_words", "unpack"]
 
 WORD_BITS = 32
 MAX_FIELD_BITS = 64
@@ -149,6 +149,13 @@ def pack(layout: data.Layout, fields: Fields) -> NDArray[np.uint32]:
             _pack_leaf(chunk, leaf, value[start:stop])
         out[start:stop] = chunk.T
     return out
+
+
+def pack_bytes(layout: data.Layout, fields: Fields, size: int) -> NDArray[np.uint8]:
+    """Turn fields into payloads of ``size`` bytes each, which must hold the layout; the rest is zero."""
+    words = np.ascontiguousarray(pack(layout, fields).astype("<u4"))
+    plain = words.view(np.uint8)[:, :size]
+    return np.pad(plain, ((0, 0), (0, size - plain.shape[1])))
 
 
 def _pack_leaf(chunk: NDArray[np.uint32], leaf: _Leaf, value: NDArray[Any]) -> None:

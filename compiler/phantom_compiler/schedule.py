@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from phantom_hw.config import PhantomConfig
 from phantom_compiler.balance import deal_filters, deal_rows
 from phantom_compiler.tiling import Sharing
 
-__all__ = ["Schedule", "deal", "make_schedule"]
+__all__ = ["Schedule", "deal", "make_schedule", "wide_core"]
 
 IntArray = NDArray[np.int64]
 
@@ -63,6 +64,13 @@ class Schedule:
         users = np.zeros((len(self.row), masks.shape[2]), np.int64)
         np.add.at(users, self.item_row, self.of_items(masks))
         return users
+
+
+def wide_core(config: PhantomConfig) -> PhantomConfig:
+    """The PE columns of a mesh row as those of one core, for the scheduler only: wider than a core may be."""
+    wide = copy.copy(config)
+    object.__setattr__(wide, "pe_cols", config.mesh_cols * config.pe_cols)
+    return wide
 
 
 def deal(

@@ -5,27 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from amaranth.lib import data
 from numpy.typing import NDArray
 from phantom_hw.config import PhantomConfig
 from phantom_hw.moving.layouts import base_layout, entry_bytes, row_layout
 
 from phantom_compiler.accelerator.buffer import BufferLayout
-from phantom_compiler.packing import pack
+from phantom_compiler.packing import pack_bytes
 from phantom_compiler.schedule import Schedule
 
-__all__ = ["base_entries", "padded_payloads", "row_entries"]
+__all__ = ["base_entries", "row_entries"]
 
 IntArray = NDArray[np.int64]
-
-
-def padded_payloads(layout: data.Layout, fields: dict[str, Any], size: int) -> NDArray[np.uint8]:
-    """Payloads of ``size`` bytes each."""
-    words = pack(layout, fields)
-    result = np.zeros((len(words), size), np.uint8)
-    plain = np.ascontiguousarray(words.astype("<u4")).view(np.uint8).reshape(len(words), -1)[:, :size]
-    result[:, :plain.shape[1]] = plain
-    return result
 
 
 def row_entries(
@@ -55,7 +45,7 @@ def row_entries(
     cols = np.concatenate([columns, everyone])[:, None] >> np.arange(
         0, config.mesh_cols * config.pe_cols, config.pe_cols, dtype=np.uint64)
     nothing = np.zeros(len(waiting), np.int64)
-    return padded_payloads(row_layout(config), {
+    return pack_bytes(row_layout(config), {
         "place": np.concatenate([np.maximum(place, 0).ravel(), nothing]),
         "base": np.concatenate([schedule.stream[every] // config.pe_cols, nothing]),
         "zero": np.concatenate([(parts < 0).ravel().astype(np.int64), nothing]),
@@ -68,4 +58,4 @@ def row_entries(
 
 def base_entries(config: PhantomConfig, fields: dict[str, Any]) -> NDArray[np.uint8]:
     """Base entries, ``[entries, bytes]``."""
-    return padded_payloads(base_layout(config), fields, entry_bytes(config))
+    return pack_bytes(base_layout(config), fields, entry_bytes(config))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from phantom_hw.config import PhantomConfig
 from phantom_hw.stationary.layouts import NARROW, WORD_BYTES, header_bytes, items_header, layer_header, words_at_once
 
-from phantom_compiler.packing import pack
+from phantom_compiler.packing import pack_bytes
 
 __all__ = ["PackedPackets", "needs_wide", "pack_items", "pack_layer"]
 
@@ -44,11 +44,8 @@ def needs_wide(outputs: int, span: int) -> bool:
     return outputs > span << NARROW
 
 
-def _payload_bytes(layout: Any, fields: dict[str, Any]) -> Bytes:
-    words = np.ascontiguousarray(pack(layout, fields).astype("<u4"))
-    size = header_bytes(layout)
-    plain = words.view(np.uint8).reshape(len(words), 4 * words.shape[1])
-    return plain[:, :size]
+def _header(layout: Any, fields: dict[str, Any]) -> Bytes:
+    return pack_bytes(layout, fields, header_bytes(layout))
 
 
 def _packed(config: PhantomConfig, content: Bytes, count: int) -> PackedPackets:
@@ -68,7 +65,7 @@ def pack_layer(config: PhantomConfig, layer: dict[str, Any], *, wide: bool) -> P
         The items that follow have places of all bits.
     """
     fields = {name: np.asarray(value)[None] for name, value in layer.items()}
-    header = _payload_bytes(layer_header(config), {
+    header = _header(layer_header(config), {
         "code": np.array([2 * config.pe_rows]), "wide": np.array([int(wide)]), "layer": fields})
     return _packed(config, header.ravel(), 1)
 
@@ -115,7 +112,7 @@ def pack_items(config: PhantomConfig, beats: dict[str, Any], span: int, *, wide:
     row_last = kept & (items["row_last"][beat] != 0)
     ends = (kept & (items["tile_last"][beat] != 0)).any(axis=1)
     layout = items_header(config, wide=wide)
-    headers = _payload_bytes(layout, {
+    headers = _header(layout, {
         "code": beats["pe_row"][beat] + config.pe_rows * ends, "mask": mask, "row_last": row_last.astype(np.uint8),
         "place": dest if wide else dest // span})
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +12,9 @@ from phantom_hw.config import PhantomConfig
 from phantom_compiler.accelerator.buffer import BufferLayout
 from phantom_compiler.accelerator.entries import row_entries
 from phantom_compiler.accelerator.packets import PackedPackets, needs_wide, pack_items
-from phantom_compiler.beats import stationary_beats
+from phantom_compiler.beats import of_mesh_column, stationary_beats
 from phantom_compiler.problem import Problem
-from phantom_compiler.schedule import Schedule, deal, make_schedule
+from phantom_compiler.schedule import Schedule, deal, make_schedule, wide_core
 from phantom_compiler.tiling import Tiling
 
 __all__ = ["Density", "FilterSet", "Limits", "Segment", "make_sets"]
@@ -96,24 +95,11 @@ class _Whole:
         return [(slice(ends[i], ends[i + 1]), slice(places[i], places[i + 1])) for i in range(len(edges) - 1)]
 
 
-def wide_core(config: PhantomConfig) -> PhantomConfig:
-    """The PE columns of a mesh row as those of one core, for the scheduler only: wider than a core may be."""
-    wide = copy.copy(config)
-    object.__setattr__(wide, "pe_cols", config.mesh_cols * config.pe_cols)
-    return wide
-
-
 def _pack(config: PhantomConfig, beats: dict[str, Any], part: slice, span: int, wide: bool) -> list[PackedPackets]:
     """The packets of some beats, for each mesh column."""
-    packets = []
-    for column in range(config.mesh_cols):
-        lanes = slice(column * config.pe_cols, (column + 1) * config.pe_cols)
-        of_core = {name: values[part, lanes] for name, values in beats["items"].items()}
-        sent = of_core["valid"].any(axis=1)
-        packets.append(pack_items(config, {
-            "pe_row": beats["pe_row"][part][sent], "items": {name: values[sent] for name, values in of_core.items()},
-        }, span, wide=wide))
-    return packets
+    mine = {"pe_row": beats["pe_row"][part], "items": {name: values[part] for name, values in beats["items"].items()}}
+    return [pack_items(config, of_mesh_column(mine, column, config.pe_cols), span, wide=wide)
+            for column in range(config.mesh_cols)]
 
 
 def make_sets(

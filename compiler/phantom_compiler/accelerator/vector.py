@@ -13,12 +13,13 @@ from phantom_hw.results.layouts import SLOT_UNIT
 from phantom_hw.vector.layouts import Operation
 
 from phantom_compiler.accelerator.commands import CommandStream
-from phantom_compiler.accelerator.entries import base_entries, padded_payloads
+from phantom_compiler.accelerator.entries import base_entries
 from phantom_compiler.accelerator.image import MemoryImage
 from phantom_compiler.accelerator.job import Job
 from phantom_compiler.accelerator.tensor import TensorFormat
 from phantom_compiler.accelerator.vector_layers import Add, VectorLayer
 from phantom_compiler.accelerator.vector_plan import Strip, VectorPlan, plan_vector
+from phantom_compiler.packing import pack_bytes
 
 __all__ = ["VectorJob", "lower_vector", "vector_job"]
 
@@ -175,7 +176,7 @@ class _Emitter:
         channels = np.arange(results)
         place = np.minimum(channels, plan.channels - 1)[:, None] * plan.channel_step + places
         nothing = np.zeros(place.size, np.int64)
-        return padded_payloads(row_layout(self.config), {
+        return pack_bytes(row_layout(self.config), {
             "place": place.ravel(), "base": nothing, "zero": np.repeat((channels >= plan.channels).astype(np.int64),
                                                                       len(places)),
             "last": np.tile(lasts, results), "short": nothing, "pe_row": nothing,

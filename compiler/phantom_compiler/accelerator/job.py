@@ -40,6 +40,8 @@ class Job:
         How each layer is cut, for reports.
     starts : sequence of int
         The first command of each layer.
+    tensor_bytes : int
+        Bytes of all tensors of a network; they lie from the image's first address on.
     """
 
     config: PhantomConfig
@@ -50,6 +52,7 @@ class Job:
     outputs: Sequence[TensorFormat]
     tilings: Sequence[str] = ()
     starts: Sequence[int] = ()
+    tensor_bytes: int = 0
 
     def fill(self, memory: NDArray[np.uint8], activations: NDArray[Any]) -> None:
         """Put the constant data and the activations (images, channels, rows, columns) into memory."""

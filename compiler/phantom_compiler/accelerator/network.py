@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,13 +11,17 @@ from numpy.typing import NDArray
 from phantom_hw.config import PhantomConfig
 
 from phantom_compiler.accelerator.commands import CommandStream
+from phantom_compiler.accelerator.emit import LayerEmitter
 from phantom_compiler.accelerator.image import MemoryImage
 from phantom_compiler.accelerator.job import Job
-from phantom_compiler.accelerator.lower import lower_layer
+from phantom_compiler.accelerator.memory_map import MemoryMap, lifetimes, place
+from phantom_compiler.accelerator.plan import LayerPlan, plan_layer
 from phantom_compiler.accelerator.tensor import TensorFormat
-from phantom_compiler.accelerator.vector import lower_vector
+from phantom_compiler.accelerator.vector import emit_vector
 from phantom_compiler.accelerator.vector_layers import VectorLayer
+from phantom_compiler.accelerator.vector_plan import VectorPlan, plan_vector
 from phantom_compiler.fully_connected import FullyConnected
+from phantom_compiler.layer import LayerError
 from phantom_compiler.quantized import QuantizedLayer
 
 __all__ = ["INPUT", "Node", "golden_values", "network_job"]
@@ -68,9 +72,12 @@ def golden_values(nodes: Sequence[Node], activations: NDArray[Any]) -> list[NDAr
 
 
 def network_job(
-    nodes: Sequence[Node], shape: tuple[int, int, int, int], signed: bool, config: PhantomConfig, base: int = 0
+    nodes: Sequence[Node], shape: tuple[int, int, int, int], signed: bool, config: PhantomConfig, base: int = 0, *,
+    reuse: bool = False, outputs: Sequence[int] = (), memory_bytes: int | None = None,
 ) -> Job:
     """A job of a whole network.
+
+    Memory has all tensors first, then the constant data, the commands last.
 
     Parameters
     ----------
@@ -83,31 +90,71 @@ def network_job(
     config : PhantomConfig
     base : int
         First address of the job's memory.
+    reuse : bool
+        Tensors that are not needed at the same time may share memory. Otherwise all of them are there at the end.
+    outputs : sequence of int
+        Nodes whose outputs must be there at the end in any case; those that no node reads always are.
+    memory_bytes : int, optional
+        Size of the memory, from address 0 on; by default all that can be addressed.
 
     Raises
     ------
     LayerError
-        If a layer cannot be computed exactly or does not fit the configuration.
+        If a layer cannot be computed exactly, does not fit the configuration, or needs more memory than there is.
     """
-    image, stream = MemoryImage(base), CommandStream(config)
+    _check_inputs(nodes)
     first = TensorFormat.natural(config, shape, signed)
-    first = first.at(image.reserve(first.bytes))
-    forms: list[TensorFormat] = []
-    tilings, starts = [], []
+    plans: list[LayerPlan | VectorPlan] = []
     for node in nodes:
-        inputs = tuple(first if number == INPUT else forms[number] for number in node.inputs)
+        plans.append(_plan(node, [first if number == INPUT else plans[number].output for number in node.inputs],
+                           config))
+    forms = [first, *(plan.output for plan in plans)]
+    readers = [[i for i, node in enumerate(nodes) if number in node.inputs] for number in range(INPUT, len(nodes))]
+    for number in outputs:
+        readers[1 + number].append(len(nodes))
+    memory = place(lifetimes([form.bytes for form in forms], readers, len(nodes)), reuse)
+    image, stream = MemoryImage(base), CommandStream(config)
+    start = image.reserve(memory.size)
+    forms = [form.at(start + offset) for form, offset in zip(forms, memory.offsets, strict=True)]
+    starts, ends = [], []
+    for number, (node, plan) in enumerate(zip(nodes, plans, strict=True)):
         starts.append(len(stream.instructions))
-        if isinstance(node.operation, QuantizedLayer):
-            layer = node.operation.layer
-            if isinstance(layer, FullyConnected):
-                raise layer.error("must be given as a convolution")
-            lowered = lower_layer(node.operation, inputs[0], inputs[0].shape, config, image, stream,
-                                  out_signed=node.signed, density=node.density)
-            forms.append(lowered.output)
-            tilings.append(lowered.tiling)
+        inputs = tuple(forms[1 + source] for source in node.inputs)
+        if isinstance(plan, LayerPlan):
+            LayerEmitter(replace(plan, input=inputs[0]), forms[1 + number], image, stream).run()
         else:
-            forms.append(lower_vector(node.operation, inputs, config, image, stream, out_signed=node.signed))
-            tilings.append("vector unit")
+            emit_vector(replace(plan, inputs=inputs), forms[1 + number], image, stream)
+        ends.append(image.size)
     stream.fence()
     address = image.add(stream.to_bytes())
-    return Job(config, image, address, len(stream.instructions) + 1, first, forms, tilings, starts)
+    most = min(memory_bytes or 1 << config.address_width, 1 << config.address_width)
+    _check_size(nodes, memory, ends, base, base + image.size, most)
+    return Job(config, image, address, len(stream.instructions) + 1, forms[0], forms[1:],
+               [str(plan) if isinstance(plan, LayerPlan) else "vector unit" for plan in plans], starts, memory.size)
+
+
+def _check_inputs(nodes: Sequence[Node]) -> None:
+    for i, node in enumerate(nodes):
+        wrong = [number for number in node.inputs if not INPUT <= number < i]
+        if wrong:
+            raise LayerError(f"layer {node.name!r}: inputs must be layers before it, {INPUT}..{i - 1}, not {wrong[0]}")
+
+
+def _plan(node: Node, inputs: list[TensorFormat], config: PhantomConfig) -> LayerPlan | VectorPlan:
+    operation = node.operation
+    if isinstance(operation, QuantizedLayer):
+        if isinstance(operation.layer, FullyConnected):
+            raise operation.layer.error("must be given as a convolution")
+        return plan_layer(operation, inputs[0], inputs[0].shape, config, node.density, node.signed)
+    return plan_vector(operation, tuple(inputs), config, node.signed)
+
+
+def _check_size(nodes: Sequence[Node], memory: MemoryMap, ends: list[int], base: int, end: int, most: int) -> None:
+    """Name the layer at which memory is full."""
+    if end <= most:
+        return
+    full = next((i for i, size in enumerate(ends) if base + size > most), len(nodes) - 1)
+    if base + memory.size > most:
+        full = min(memory.crowded, len(nodes) - 1)
+    raise LayerError(f"layer {nodes[full].name!r}: here the memory of {most:,} bytes is full; the network needs "
+                     f"{end - most:,} bytes more")

@@ -21,7 +21,7 @@ from phantom_compiler.accelerator.vector_layers import Add, VectorLayer
 from phantom_compiler.accelerator.vector_plan import Strip, VectorPlan, plan_vector
 from phantom_compiler.packing import pack_bytes
 
-__all__ = ["VectorJob", "lower_vector", "vector_job"]
+__all__ = ["VectorJob", "emit_vector", "lower_vector", "vector_job"]
 
 Bytes = NDArray[np.uint8]
 
@@ -57,8 +57,13 @@ def lower_vector(
     """
     plan = plan_vector(layer, inputs, config, out_signed)
     output = plan.output.at(image.reserve(plan.output.bytes))
-    _Emitter(plan, output, image, stream).run()
+    emit_vector(plan, output, image, stream)
     return output
+
+
+def emit_vector(plan: VectorPlan, output: TensorFormat, image: MemoryImage, stream: CommandStream) -> None:
+    """Write the commands and the constant data of a plan; all its inputs and ``output`` have their addresses."""
+    _Emitter(plan, output, image, stream).run()
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,11 @@ class Job:
             memory[address:address + len(data)] = data
         memory[self.input.address:self.input.address + self.input.bytes] = self.input.encode(activations)
 
+    def stream(self) -> bytes:
+        """The commands as they lie in memory."""
+        [found] = [data.tobytes() for address, data in self.image.segments if address == self.commands]
+        return found
+
     def result(self, memory: NDArray[np.uint8], layer: int = -1) -> NDArray[np.int64]:
         """The output of a layer, (images, channels, rows, columns)."""
         form = self.outputs[layer]

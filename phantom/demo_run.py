@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from phantom_compiler import Conv2d, CoreProgram, Selection, find_tiling, lower
 from phantom_compiler.layer import Layer
-from phantom_compiler.network import LayerValues
+from phantom_compiler.quantization import LayerValues
 from phantom_hw.config import PhantomConfig
 from phantom_sim.core_simulator import CoreRun, CoreSimulator
 from phantom_sim.cycle_model import core_cycles, prepare

@@ -5,34 +5,37 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from phantom_compiler import Conv2d, FullyConnected, Selection
-from phantom_compiler.network import quantized_layers
-from phantom_compiler.onnx_import import Convolution, Dense, FloatNetwork
+from phantom_compiler.frontend import Convolution, FloatNetwork, FloatNode
+from phantom_compiler.quantization import quantized_layers
 from phantom_compiler.reference import interpret
 from phantom_hw.config import PhantomConfig
 from phantom_sim.core_simulator import CoreSimulator
 
+from phantom.demo_network import fully_connected_values
 from phantom.demo_run import choose_slice, prepare_layer, run_layer
 
 TINY = PhantomConfig.preset("tiny")
 
 
-def values_of(*stages, shape=(1, 6, 20, 17), seed=0, density=0.5):
+def values_of(layer, shape=(1, 6, 20, 17), seed=0, density=0.5):
     rng = np.random.default_rng(seed)
     x = (rng.random(shape) * (rng.random(shape) < 0.6)).astype(np.float32)
-    return list(quantized_layers(FloatNetwork(list(stages), (), False), x, densities=[density] * len(stages)))
+    network = FloatNetwork("one", (FloatNode(layer, (-1,)),), shape, (0,))
+    return next(quantized_layers(network, x, TINY, densities=[density]))
 
 
 def convolution(filters=12, channels=6, kernel=3, seed=1, **options):
     rng = np.random.default_rng(seed)
     weights = rng.normal(size=(filters, channels, kernel, kernel)).astype(np.float32)
-    return Convolution("conv", weights, rng.normal(size=filters).astype(np.float32), relu=True, **options)
+    return Convolution("conv", weights, rng.normal(size=filters).astype(np.float32), low=0.0, **options)
 
 
-CONV = values_of(convolution(padding=(1, 1, 1, 1)))[0]
-STRIDED = values_of(convolution(stride=(2, 2), padding=(1, 0, 1, 2)))[0]
-POINTWISE = values_of(convolution(kernel=1))[0]
-DENSE = values_of(Dense("dense", np.random.default_rng(2).normal(size=(40, 90)).astype(np.float32),
-                        np.zeros(40, np.float32)), shape=(2, 90))[0]
+CONV = values_of(convolution(padding=(1, 1, 1, 1)))
+STRIDED = values_of(convolution(stride=(2, 2), padding=(1, 0, 1, 2)))
+POINTWISE = values_of(convolution(kernel=1))
+DENSE = fully_connected_values(values_of(Convolution(
+    "dense", np.random.default_rng(2).normal(size=(40, 10, 3, 3)).astype(np.float32), np.zeros(40, np.float32)),
+    shape=(2, 10, 3, 3)))
 
 
 @pytest.mark.parametrize("values", [CONV, STRIDED, POINTWISE, DENSE], ids=["conv", "strided", "pointwise", "dense"])
@@ -64,7 +67,7 @@ def test_slices_come_from_the_middle(cycles, rows, filters):
 
 
 def test_grouped_convolutions_keep_whole_groups():
-    values = values_of(convolution(channels=1, groups=6))[0]
+    values = values_of(convolution(channels=1, groups=6))
     assert choose_slice(values.quantized.layer, values.activations, TINY, 1).channels is None
 
 

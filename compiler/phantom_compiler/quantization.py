@@ -1,0 +1,263 @@
+"""Quantization of graphs: layers pruned, calibrated and executed by the golden model, one after another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import phantom_golden as golden
+from numpy.typing import NDArray
+from phantom_hw.config import PhantomConfig
+
+from phantom_compiler.accelerator.network import INPUT, Node
+from phantom_compiler.accelerator.quantized_network import QuantizedNetwork
+from phantom_compiler.accelerator.vector_layers import Add, AveragePool2d, MaxPool2d
+from phantom_compiler.convolution import Conv2d
+from phantom_compiler.frontend.graph import Addition, AveragePool, Convolution, FloatNetwork, FloatNode, MaxPool
+from phantom_compiler.fully_connected import FullyConnected
+from phantom_compiler.layer import LayerError
+from phantom_compiler.quantized import QuantizedLayer
+
+__all__ = ["CalibratedLayer", "LayerValues", "NodeValues", "quantize_network", "quantized_layers", "quantized_nodes"]
+
+IntArray = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class CalibratedLayer(QuantizedLayer):
+    """A quantized layer of a network, and what its integers stand for.
+
+    Attributes
+    ----------
+    input_scale, output_scale : float32
+        Real value of one step.
+    weight_scales : float32 array, shape (K,)
+    real_bias : float32 array, shape (K,)
+    """
+
+    layer: Conv2d | FullyConnected
+    input_scale: np.float32
+    output_scale: np.float32
+    weight_scales: NDArray[np.float32]
+    real_bias: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class LayerValues:
+    """What a layer with weights worked on and what it gave.
+
+    Attributes
+    ----------
+    quantized : CalibratedLayer
+    activations, results : integer arrays
+        Input and output.
+    accumulators : integer array
+        Raw sums, of which the results are made by requantization.
+    """
+
+    quantized: CalibratedLayer
+    activations: IntArray
+    results: IntArray
+    accumulators: IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class NodeValues:
+    """A quantized node, and what it gave for the calibration's images.
+
+    Attributes
+    ----------
+    node : Node
+    results : integer array
+    scale : float32
+        Real value of one step of the results.
+    layer : LayerValues or None
+        Of a layer with weights.
+    """
+
+    node: Node
+    results: IntArray
+    scale: np.float32
+    layer: LayerValues | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class _Value:
+    """Integers and what they stand for."""
+
+    data: IntArray
+    scale: np.float32
+    signed: bool
+
+
+@dataclass
+class _Quantizer:
+    """Quantizes node after node."""
+
+    config: PhantomConfig
+    densities: Sequence[float]
+    names: Sequence[str]
+    number: int = 0  # of layers with weights so far
+    known: dict[int, _Value] = field(default_factory=dict)
+
+    def node(self, entry: FloatNode) -> NodeValues:
+        """Quantize a node on the values of those before it."""
+        inputs = [self.known[number] for number in entry.inputs]
+        layer = entry.layer
+        try:
+            if isinstance(layer, Convolution):
+                return self._convolution(entry.inputs, layer, inputs[0])
+            if isinstance(layer, MaxPool):
+                pool = MaxPool2d(layer.name, layer.window)
+                node = Node(pool, entry.inputs, inputs[0].signed)
+                return NodeValues(node, pool.golden(inputs[0].data), inputs[0].scale)
+            if isinstance(layer, AveragePool):
+                return self._average(entry.inputs, layer, inputs[0])
+            return self._addition(entry.inputs, layer, inputs[0], inputs[1])
+        except LayerError:
+            raise
+        except ValueError as error:
+            raise LayerError(f"layer {layer.name!r}: {error}") from None
+
+    def _range(
+        self, layer: Convolution | AveragePool | Addition, low: float, high: float, signed: bool
+    ) -> tuple[np.float32, int, int]:
+        """Scale and legal range of results that reach from ``low`` to ``high`` before they are clipped."""
+        width = self.config.act_width
+        low, high = (min(max(value, layer.low), layer.high) for value in (min(low, 0.0), max(high, 0.0)))
+        scale = golden.activation_scale(min(low, 0.0) if signed else 0.0, max(high, 0.0), width, signed=signed)
+        least, most = golden.integer_range(width, signed=signed)
+        limits = [int(np.clip(np.rint(value / float(scale)), least, most)) for value in (layer.low, layer.high)]
+        return scale, limits[0], limits[1]
+
+    def _convolution(self, reads: tuple[int, ...], layer: Convolution, given: _Value) -> NodeValues:
+        density = self.densities[self.number] if self.number < len(self.densities) else 1.0
+        name = self.names[self.number] if self.number < len(self.names) else layer.name
+        self.number += 1
+        pruned = golden.magnitude_prune(layer.weights, density)
+        scales = golden.weight_scales(pruned, self.config.weight_width,
+                                      minimum=golden.minimum_weight_scale(layer.bias, float(given.scale)))
+        weights = golden.quantize(pruned, scales, self.config.weight_width, narrow=True, axis=0)
+        quantized = Conv2d(weights, name=name, act_signed=given.signed, stride=layer.stride, padding=layer.padding,
+                           dilation=layer.dilation, groups=layer.groups)
+        channels = weights.shape[1] * layer.groups
+        if given.data.ndim != 4 or given.data.shape[1] != channels:
+            raise quantized.error(f"activations must have {channels} channels, not shape {given.data.shape}")
+        accumulators = quantized.golden(given.data)
+        bias = golden.quantize_bias(layer.bias, float(given.scale), scales)
+        steps = (given.scale * scales).astype(np.float64)
+        low = float(((accumulators.min(axis=(0, 2, 3)) + bias) * steps).min())
+        high = float(((accumulators.max(axis=(0, 2, 3)) + bias) * steps).max())
+        signed = layer.low < 0
+        scale, lo, hi = self._range(layer, low, high, signed)
+        mult, shift = golden.scale_to_mult_shift(golden.requantize_scale(given.scale, scales, scale))
+        done = CalibratedLayer(quantized, bias, mult, shift, lo, hi, given.scale, scale, scales,
+                               np.asarray(layer.bias, np.float32))
+        results = done.requantize(accumulators)
+        node = Node(done, reads, signed, (given.data != 0).mean(axis=(0, 2, 3)))
+        return NodeValues(node, results, scale, LayerValues(done, given.data, results, accumulators))
+
+    def _average(self, reads: tuple[int, ...], layer: AveragePool, given: _Value) -> NodeValues:
+        window = layer.window
+        sums = golden.sum_pool2d(given.data, window.kernel, **window.options)
+        counts = window.counts((given.data.shape[2], given.data.shape[3]), layer.count_include_pad)
+        real = sums / counts * float(given.scale)
+        signed = given.signed and layer.low < 0
+        scale, lo, hi = self._range(layer, float(real.min()), float(real.max()), signed)
+        pool = AveragePool2d(layer.name, window, factor=float(np.float32(given.scale / scale)), lo=lo, hi=hi,
+                             count_include_pad=layer.count_include_pad)
+        pool.scale((given.data.shape[2], given.data.shape[3]))  # refuses what the accelerator does not do
+        return NodeValues(Node(pool, reads, signed), pool.golden(given.data), scale)
+
+    def _addition(self, reads: tuple[int, ...], layer: Addition, first: _Value, second: _Value) -> NodeValues:
+        real = first.data * float(first.scale) + second.data * float(second.scale)
+        signed = layer.low < 0 and (first.signed or second.signed)
+        scale, lo, hi = self._range(layer, float(real.min()), float(real.max()), signed)
+        mult_a, mult_b, shift = golden.add_multipliers(float(first.scale), float(second.scale), float(scale))
+        add = Add(layer.name, mult_a=mult_a, mult_b=mult_b, shift=shift, lo=lo, hi=hi).fitted(self.config)
+        return NodeValues(Node(add, reads, signed), add.golden(first.data, second.data), scale)
+
+
+def _first(images: NDArray[np.floating[Any]], config: PhantomConfig) -> _Value:
+    """The quantized images."""
+    low, high = float(images.min()), float(images.max())
+    signed = low < 0
+    scale = golden.activation_scale(low, high, config.act_width, signed=signed)
+    return _Value(golden.quantize(images, scale, config.act_width, signed=signed), scale, signed)
+
+
+def quantized_nodes(
+    network: FloatNetwork, images: NDArray[np.floating[Any]], config: PhantomConfig, *,
+    densities: Sequence[float] = (), names: Sequence[str] = (),
+) -> Iterator[NodeValues]:
+    """Quantize a network node by node, on the values that the quantized nodes before gave.
+
+    Scales are min-max: of each output channel's weights, and of the node's results for all `images`; so the result of a
+    node never saturates on the images it was calibrated with, but where it is clipped.
+
+    Parameters
+    ----------
+    network : FloatNetwork
+    images : real array, shape (images, channels, rows, columns)
+        For the nodes: behind the host partition in front of them.
+    config : PhantomConfig
+        Widths of activations, weights and sums.
+    densities : sequence of float, optional
+        Share of the weights that magnitude pruning keeps in each layer with weights; 1 for layers beyond the sequence.
+    names : sequence of str, optional
+        Names of the layers with weights; those of the file for layers beyond the sequence.
+
+    Yields
+    ------
+    NodeValues
+        Each node, in order, as soon as it is computed.
+
+    Raises
+    ------
+    ValueError
+        If a value or a shape is illegal.
+    LayerError
+        If a layer's shape does not fit what comes in, or the accelerator does not do what it asks for.
+    """
+    last = {number: place for place, entry in enumerate(network.nodes) for number in entry.inputs}
+    quantizer = _Quantizer(config, densities, names)
+    quantizer.known[INPUT] = _first(images, config)
+    for place, entry in enumerate(network.nodes):
+        values = quantizer.node(entry)
+        quantizer.known[place] = _Value(values.results, values.scale, values.node.signed)
+        for number in entry.inputs:
+            if last[number] == place:
+                quantizer.known.pop(number, None)
+        yield values
+
+
+def quantized_layers(
+    network: FloatNetwork, images: NDArray[np.floating[Any]], config: PhantomConfig, *,
+    densities: Sequence[float] = (), names: Sequence[str] = (),
+) -> Iterator[LayerValues]:
+    """The layers with weights among :func:`quantized_nodes`."""
+    for values in quantized_nodes(network, images, config, densities=densities, names=names):
+        if values.layer is not None:
+            yield values.layer
+
+
+def quantize_network(
+    network: FloatNetwork, images: NDArray[np.floating[Any]], config: PhantomConfig, *,
+    densities: Sequence[float] = (), names: Sequence[str] = (), labels: Sequence[str] = (),
+) -> QuantizedNetwork:
+    """Quantize a whole network; see :func:`quantized_nodes`.
+
+    Parameters
+    ----------
+    labels : sequence of str, optional
+        Names of the classes.
+    """
+    first = _first(images, config)
+    nodes, scales = [], []
+    for values in quantized_nodes(network, images, config, densities=densities, names=names):
+        nodes.append(values.node)
+        scales.append(float(values.scale))
+    return QuantizedNetwork(network.name, tuple(nodes), network.shape, first.signed, float(first.scale), tuple(scales),
+                            network.before, network.after, tuple(labels), network.outputs, config.act_width)

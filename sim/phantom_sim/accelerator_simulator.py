@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
-from collections.abc import Callable, Sequence
-from ctypes import POINTER, byref, c_char_p, c_int32, c_int64, c_uint8, c_uint32, c_uint64, c_void_p
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from ctypes import byref, c_int64, c_uint32, c_uint64
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +11,20 @@ from numpy.typing import NDArray
 from phantom_hw.config import PhantomConfig
 from phantom_hw.core.layouts import stalls_layout
 from phantom_hw.emit import ACCELERATOR_MODULE, TILE_MODULE
+from phantom_hw.soc.commands import CommandError, CommandSet
 from phantom_hw.soc.csr import CsrMap
 from phantom_hw.soc.isa import UNITS
 from phantom_hw.soc.status import Status
 
+from phantom_sim.accelerator_library import DONE, MARK, Counts, Shape, load_library
 from phantom_sim.core_simulator import SimulationError
+from phantom_sim.job_result import JobResult
+from phantom_sim.memory_model import MemoryModel, MemoryRange, memory_options
 from phantom_sim.mesh_simulator import FLAT_CORES, usable_processors
 from phantom_sim.rtl import cached_accelerator_verilog
 from phantom_sim.simulation import Simulation
 from phantom_sim.verilator import build_library
+from phantom_sim.visible import VISIBLE_FLAGS, make_visible, waiting_streams
 
 __all__ = ["AcceleratorSimulator", "JobResult", "MemoryModel", "MemoryRange", "build_accelerator"]
 
@@ -30,144 +33,34 @@ ACCESS_LIMIT = 1000
 """Cycles that an access to a register may take."""
 CHUNK_CYCLES = 20_000
 EVERYTHING = (0, (1 << 64) - 1)
-
-
-class _Range(ctypes.Structure):
-    _fields_ = [("first", c_uint64), ("last", c_uint64), ("read_response", c_int32), ("write_response", c_int32),
-                ("writable", c_int32), ("unused", c_int32)]
-
-
-class _Options(ctypes.Structure):
-    _fields_ = [("memory_bytes", c_int64), ("ranges", POINTER(_Range)),
-                *((name, c_int64) for name in (
-                    "range_count", "latency", "beats_per_256", "queue", "seed", "stall_256"))]
-
-
-class _Counts(ctypes.Structure):
-    _fields_ = [*((name, c_int64) for name in (
-        "cycles", "read_beats", "write_beats", "read_bursts", "write_bursts", "stray_bytes", "stray_address",
-        "crossings")), ("irq", c_int32), ("unused", c_int32)]
-
-
-class _Shape(ctypes.Structure):
-    _fields_ = [("rows", c_int64), ("cols", c_int64), ("lane_of", POINTER(c_int64)),
-                *((name, c_int64) for name in ("activity_bits", "stalls_bits", "threads"))]
-
-
-@dataclass(frozen=True)
-class MemoryRange:
-    """A range of memory that may be written, or that answers with an error.
-
-    Parameters
-    ----------
-    first, size : int
-        Bytes.
-    writable : bool
-    read_response, write_response : int
-        As ``RRESP`` and ``BRESP``; what is written to a range that answers with an error is dropped.
-    """
-
-    first: int
-    size: int
-    writable: bool = True
-    read_response: int = 0
-    write_response: int = 0
-
-
-@dataclass(frozen=True)
-class MemoryModel:
-    """External memory.
-
-    Parameters
-    ----------
-    size : int
-        Bytes, from address 0 on; elsewhere there is no memory (DECERR).
-    latency : int
-        Cycles from an address to its first beat, and from the last beat written to the response.
-    bandwidth : float
-        Beats a cycle in each direction, up to 1.
-    queue : int
-        Bursts under way in each direction.
-    stall : float
-        Probability that a channel pauses in a cycle.
-    seed : int
-        Of the pauses.
-    """
-
-    size: int
-    latency: int = 20
-    bandwidth: float = 1.0
-    queue: int = 16
-    stall: float = 0.0
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class JobResult:
-    """How a job ended.
-
-    Attributes
-    ----------
-    status : Status
-    failed_address, failed_index : int
-        After an error.
-    cycles : int
-        Clock cycles from the start to the interrupt.
-    counters : dict
-        The performance counters.
-    read_beats, write_beats, read_bursts, write_bursts : int
-        What memory saw.
-    stray_bytes, stray_address : int
-        Bytes written outside of the writable ranges, and the first one's address.
-    crossings : int
-        Bursts that cross 4 KiB.
-    """
-
-    status: Status
-    failed_address: int
-    failed_index: int
-    cycles: int
-    counters: dict[str, int]
-    read_beats: int
-    write_beats: int
-    read_bursts: int
-    write_bursts: int
-    stray_bytes: int
-    stray_address: int
-    crossings: int
+LEAST_CHUNK = 1000
+PROGRESS = ("commands", "busy_threads", "read_beats", "write_beats")
+"""Counters one of which grows as long as a job goes on."""
+NEVER = (1 << 64) - 1
 
 
 def build_accelerator(
-    config: PhantomConfig, *, coverage: bool = False, tiled: bool | None = None, folder: Path | None = None
+    config: PhantomConfig, *, coverage: bool = False, trace: bool = False, tiled: bool | None = None,
+    folder: Path | None = None,
 ) -> Path:
     """Build the Verilated library of a configuration's accelerator, or find the one built before.
 
     Verilator sees all of it, or, ``tiled``, a tile of the mesh and the rest; by default by ``FLAT_CORES``.
+
+    Raises
+    ------
+    SimulationError
+        If waveforms are wanted (``trace``) of an accelerator in tiles.
     """
     tiled = config.cores > FLAT_CORES if tiled is None else tiled
+    if trace and tiled:
+        raise SimulationError(f"there is no waveform of {config.cores} cores: a mesh of more than {FLAT_CORES} is "
+                              "simulated in tiles")
+    verilog = make_visible(cached_accelerator_verilog(config, folder, tiled))
     return build_library(
-        cached_accelerator_verilog(config, folder, tiled), "accelerator_ports" if tiled else ACCELERATOR_MODULE,
+        verilog, "accelerator_ports" if tiled else ACCELERATOR_MODULE,
         HARNESS / "accelerator.cpp", headers=[HARNESS / "streams.h", *[HARNESS / "tiles.h"] * tiled],
-        tile=TILE_MODULE if tiled else None, coverage=coverage, folder=folder)
-
-
-def _load(path: Path) -> ctypes.CDLL:
-    library = ctypes.CDLL(str(path))
-    signatures: dict[str, tuple[list, object]] = {
-        "create": ([POINTER(_Options), POINTER(_Shape)], c_void_p),
-        "destroy": ([c_void_p, c_char_p], None),
-        "configure": ([c_void_p, POINTER(_Options)], None),
-        "memory": ([c_void_p], POINTER(c_uint8)),
-        "reset": ([c_void_p], None),
-        "write": ([c_void_p, c_uint32, c_uint32, c_int64], c_int32),
-        "read": ([c_void_p, c_uint32, POINTER(c_uint32), c_int64], c_int32),
-        "run": ([c_void_p, c_int64], c_int32),
-        "counts": ([c_void_p, POINTER(_Counts)], None),
-    }
-    for name, (arguments, result) in signatures.items():
-        function = getattr(library, f"accelerator_{name}")
-        function.argtypes, function.restype = arguments, result
-    return library
+        tile=TILE_MODULE if tiled else None, coverage=coverage, trace=trace, flags=VISIBLE_FLAGS, folder=folder)
 
 
 class AcceleratorSimulator(Simulation):
@@ -184,30 +77,27 @@ class AcceleratorSimulator(Simulation):
         As :func:`build_accelerator` has it.
     threads : int, optional
         Of a tiled simulation; the usable processors by default. What is simulated does not depend on it.
+    trace : bool
+        Make :meth:`record` possible; not with ``tiled``.
     """
 
     def __init__(self, config: PhantomConfig, coverage: bool = False, folder: Path | None = None,
-                 tiled: bool | None = None, threads: int | None = None):
+                 tiled: bool | None = None, threads: int | None = None, trace: bool = False):
         super().__init__("accelerator", coverage, folder)
         self.config = config
-        self._library = _load(build_accelerator(config, coverage=coverage, tiled=tiled, folder=folder))
+        self._library = load_library(build_accelerator(config, coverage=coverage, trace=trace, tiled=tiled,
+                                                       folder=folder))
         self._offsets = {placed.register.name: (placed.offset, placed.register.words) for placed in CsrMap.placed()}
         self._counters = [placed.register.name for placed in CsrMap.placed() if placed.register.counter]
-        self._window = EVERYTHING
-        options = self._options(MemoryModel(0), [])
+        self._commands = CommandSet(config, address_width=config.address_width)
+        self._window, self._start, self._memory = EVERYTHING, 0, np.zeros(0, np.uint8)
+        options = memory_options(MemoryModel(0), [])
         lane_of = (c_int64 * config.mesh_cols)(*map(config.lane_of, range(config.mesh_cols)))
-        shape = _Shape(config.mesh_rows, config.mesh_cols, lane_of, config.pes * config.threads,
+        shape = Shape(config.mesh_rows, config.mesh_cols, lane_of, config.pes * config.threads,
                        stalls_layout(config).size, threads or usable_processors())
         self._created(self._library.accelerator_create(byref(options), byref(shape)), self._library.accelerator_destroy)
+        self._signals = self._library.accelerator_signals(self._handle).decode().split()
         self.reset()
-
-    @staticmethod
-    def _options(model: MemoryModel, ranges: Sequence[MemoryRange]) -> _Options:
-        table = (_Range * max(1, len(ranges)))(*(
-            _Range(one.first, one.first + one.size - 1, one.read_response, one.write_response, one.writable, 0)
-            for one in ranges))
-        return _Options(model.size, table, len(ranges), model.latency, round(256 * model.bandwidth), model.queue,
-                        model.seed, round(256 * model.stall))
 
     def reset(self) -> None:
         """Reset the accelerator; memory keeps its contents."""
@@ -222,8 +112,9 @@ class AcceleratorSimulator(Simulation):
         self._window = EVERYTHING
         if writable:
             self._window = min(one.first for one in writable), max(one.first + one.size for one in writable) - 1
-        self._library.accelerator_configure(self._handle, byref(self._options(model, ranges)))
-        return np.ctypeslib.as_array(self._library.accelerator_memory(self._handle), (model.size,))
+        self._library.accelerator_configure(self._handle, byref(memory_options(model, ranges)))
+        self._memory = np.ctypeslib.as_array(self._library.accelerator_memory(self._handle), (model.size,))
+        return self._memory
 
     def write(self, register: str, value: int) -> None:
         """Write a CSR.
@@ -268,15 +159,21 @@ class AcceleratorSimulator(Simulation):
                                 ("command_count", count), ("watchdog", watchdog), ("write_first", first),
                                 ("write_last", last), ("control", 1)):
             self.write(register, value)
+        self._start = address
 
     def advance(self, cycles: int) -> bool:
         """Let cycles pass until the interrupt comes; whether it did."""
-        return bool(self._library.accelerator_run(self._handle, cycles))
+        return self._advance(cycles) == DONE
+
+    def _advance(self, cycles: int, commands: int = NEVER) -> int:
+        """Let cycles pass until the interrupt comes or so many commands are carried out."""
+        return int(self._library.accelerator_run(self._handle, cycles, commands))
 
     def run(
         self, address: int, count: int, *, watchdog: int = 20_000, max_cycles: int = 1_000_000_000,
         abort_after: int | None = None, window: tuple[int, int] | None = None,
-        progress: Callable[[int], None] | None = None,
+        progress: Callable[[int], None] | None = None, marks: Sequence[int] = (),
+        reached: Callable[[int], None] | None = None,
     ) -> JobResult:
         """Run a job.
 
@@ -294,6 +191,10 @@ class AcceleratorSimulator(Simulation):
             Bytes that the job may write, instead of those that :meth:`connect` says.
         progress : callable, optional
             Called with the cycles so far, now and then.
+        marks : sequence of int
+            Commands, in ascending order, each of which is a mark when it has been carried out.
+        reached : callable, optional
+            Called with the number of a mark in the cycle in which it is reached: memory may be looked at.
 
         Raises
         ------
@@ -307,29 +208,101 @@ class AcceleratorSimulator(Simulation):
         if abort_after is not None:
             ended = self.advance(abort_after)
             self.write("control", 2)
+        chunk = max(LEAST_CHUNK, min(CHUNK_CYCLES, watchdog // 3)) if watchdog else CHUNK_CYCLES
+        seen: list[dict[str, int]] = []
+        waiting, last = "", self.counters()
         while not ended:
-            ended = self.advance(CHUNK_CYCLES)
-            cycles = self._counts().cycles - start
+            state = self._advance(chunk, marks[len(seen)] + 1 if len(seen) < len(marks) else NEVER)
+            ended, cycles = state == DONE, self._counts().cycles - start
+            if state == MARK:
+                seen.append(self.counters())
+                if reached is not None:
+                    reached(len(seen) - 1)
+                continue
             if progress is not None:
                 progress(cycles)
+            before_that, last = last, self.counters()
+            if not ended and not any(last[name] > before_that[name] for name in PROGRESS):
+                waiting = self._waiting(before_that)
             if not ended and cycles > max_cycles:
-                raise SimulationError(f"the job has not ended within {max_cycles} cycles; {self.state()}")
+                raise SimulationError(f"the job has not ended within {max_cycles} cycles; {self.state()}"
+                                      f"{waiting or self._waiting(before_that)}")
         after = self._counts()
-        status = self.read("status")
+        status = Status(self.read("status") >> 8 & 15)
+        if status is Status.WATCHDOG:
+            waiting = self.state() + waiting
         return JobResult(
-            Status(status >> 8 & 15), self.read("failed_address"), self.read("failed_index"), after.cycles - start,
+            status, self.read("failed_address"), self.read("failed_index"), after.cycles - start,
             {name: self.read(name) for name in self._counters}, after.read_beats - before.read_beats,
             after.write_beats - before.write_beats, after.read_bursts - before.read_bursts,
             after.write_bursts - before.write_bursts, after.stray_bytes - before.stray_bytes, after.stray_address,
-            after.crossings - before.crossings)
+            after.crossings - before.crossings, tuple(seen), waiting if status is Status.WATCHDOG else "")
+
+    # --- looking on -------------------------------------------------------------------------------------
+
+    def signals(self) -> dict[str, int]:
+        """The public signals, in no time."""
+        value, found = c_uint64(), {}
+        for name in self._signals:
+            self._library.accelerator_signal(self._handle, name.encode(), byref(value))
+            found[name] = value.value
+        return found
+
+    def counters(self) -> dict[str, int]:
+        """The performance counters, in no time."""
+        value, found = c_uint64(), {}
+        for name in self._signals:
+            counter = name.rpartition(".")[2].removesuffix("_count")
+            if counter in self._counters:
+                self._library.accelerator_signal(self._handle, name.encode(), byref(value))
+                found[counter] = value.value
+        return {name: found[name] for name in self._counters}
+
+    def record(self, path: Path, first: int, last: int) -> None:
+        """Write a waveform (VCD) of cycles ``first`` to before ``last``, counted from now on.
+
+        Raises
+        ------
+        SimulationError
+            If the simulator was not made for it.
+        """
+        now = self._counts().cycles
+        if not self._library.accelerator_trace(self._handle, str(path).encode(), now + first, now + last):
+            raise SimulationError("the simulator was built without waveforms")
+
+    def record_end(self) -> None:
+        """Close the waveform."""
+        self._library.accelerator_trace(self._handle, None, 0, 0)
 
     def state(self) -> str:
         """What the control plane says, for messages."""
-        busy = self.read("busy")
+        busy, index = self.read("busy"), self.read("failed_index")
         names = [unit.name for bit, unit in enumerate(UNITS) if busy >> bit & 1]
-        return f"at command {self.read('failed_index')}; busy: {', '.join(names) or 'nothing'}"
+        return f"at command {index}{self._command(index)}; busy: {', '.join(names) or 'nothing'}"
 
-    def _counts(self) -> _Counts:
-        counts = _Counts()
+    def _waiting(self, before: Mapping[str, int]) -> str:
+        """Who waits for whom, by the streams now and the counters since ``before``; in no time."""
+        counts, after = self._counts(), self.counters()
+        cycles = max(1, after["cycles"] - before["cycles"])
+        parts = waiting_streams(self.signals())
+        parts += [f"{(after[name] - before[name]) / cycles:.3g} PEs wait for {what}"
+                  for name, what in (("moving_starved", "rows"), ("stationary_starved", "packets"))
+                  if after[name] > before[name]]
+        parts += [f"{number} {name} under way in memory"
+                  for name, number in (("reads", counts.reads_waiting), ("writes", counts.writes_waiting),
+                                       ("write responses", counts.answers_waiting)) if number]
+        return "".join(f"; {part}" for part in parts)
+
+    def _command(self, index: int) -> str:
+        """The command at a place of the stream, as far as memory tells."""
+        at, size = self._start + index * self._commands.command_bytes, self._commands.command_bytes
+        try:
+            return f" ({self._commands.decode(self._memory[at:at + size].tobytes()).name})"
+        except CommandError:
+            return ""
+
+    def _counts(self) -> Counts:
+        counts = Counts()
         self._library.accelerator_counts(self._handle, byref(counts))
         return counts
+

@@ -133,9 +133,9 @@ class Program:
 
     def quantize(self, values: NDArray[Any]) -> NDArray[np.int64]:
         """The network's input from real numbers."""
-        low, high = golden.integer_range(self.config.act_width, signed=self.signed)
-        steps = np.rint(values.astype(np.float32) / np.float32(self.input_scale))
-        return np.clip(steps, low, high).astype(np.int64)
+        integers: NDArray[np.int64] = golden.quantize(values, self.input_scale, self.config.act_width,
+                                                      signed=self.signed)
+        return integers
 
     def golden(self, activations: NDArray[Any]) -> list[NDArray[np.int64]]:
         """The outputs of all layers by the golden model."""

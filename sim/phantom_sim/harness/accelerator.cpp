@@ -1,11 +1,13 @@
 // Host and external memory around a Verilated accelerator: AXI4-Lite accesses, AXI4 bursts with latency, limited
-// bandwidth, random stalls and errors, and a watch over every byte that is written.
+// bandwidth, random stalls and errors, and a watch over every byte that is written. Signals that the build made public
+// can be read by their names at any time.
 
 #include <cstdint>
 #include <cstring>
 #include <deque>
 #include <memory>
 #include <random>
+#include <string>
 #include <vector>
 
 #include "Vdut.h"
@@ -14,8 +16,12 @@
 #include "tiles.h"
 #endif
 #include "verilated.h"
+#include "verilated_syms.h"
 #if VM_COVERAGE
 #include "verilated_cov.h"
+#endif
+#if VM_TRACE
+#include "verilated_vcd_c.h"
 #endif
 
 namespace {
@@ -54,6 +60,7 @@ struct Shape {
 struct Counts {
     int64_t cycles, read_beats, write_beats, read_bursts, write_bursts, stray_bytes, stray_address, crossings;
     int32_t irq, unused;
+    int64_t reads_waiting, writes_waiting, answers_waiting;  // bursts under way, and responses that were not taken
 };
 
 struct ReadBurst {
@@ -76,6 +83,9 @@ class Accelerator {
 public:
     Accelerator(const Options& options, const Shape& shape) {
         configure(options);
+#if VM_TRACE
+        context_.traceEverOn(true);
+#endif
 #if PHANTOM_TILES
         mesh_ = std::make_unique<phantom::TiledMesh>(
             &context_, phantom::MeshShape{shape.rows, shape.cols, shape.lane_of, shape.activity_bits,
@@ -84,6 +94,7 @@ public:
 #else
         (void)shape;
 #endif
+        find_signals();
     }
 
     ~Accelerator() {
@@ -148,8 +159,8 @@ public:
         return -1;
     }
 
-    // Runs until the interrupt rises, at most `cycles`; whether it did.
-    int run(int64_t cycles) {
+    // Runs until the interrupt rises (1) or `commands` commands were carried out (2), at most `cycles` (0).
+    int run(int64_t cycles, uint64_t commands) {
 #if PHANTOM_TILES
         const phantom::Awake awake(*mesh_);
 #endif
@@ -158,9 +169,47 @@ public:
             const bool irq = top_->irq;
             end();
             if (irq) return 1;
+            if (commands_ && *commands_ >= commands) return 2;
         }
         return 0;
     }
+
+    Counts counts() const {
+        Counts counts = counts_;
+        counts.reads_waiting = int64_t(reads_.size());
+        counts.writes_waiting = int64_t(writes_.size());
+        counts.answers_waiting = int64_t(answers_.size());
+        return counts;
+    }
+
+    // The names of the public signals, one a line.
+    const char* signals() const { return names_.c_str(); }
+
+    // A public signal of up to 64 bits; 0 if there is none of the name.
+    int signal(const char* name, uint64_t* value) const {
+        for (const Signal& one : signals_) {
+            if (one.name != name) continue;
+            *value = 0;
+            std::memcpy(value, one.data, one.bytes);  // little-endian
+            return 1;
+        }
+        return 0;
+    }
+
+#if VM_TRACE
+    // Writes what happens from cycle `first` to before cycle `last`; a cycle takes 10 units of time.
+    void trace(const char* path, int64_t first, int64_t last) {
+        trace_ = std::make_unique<VerilatedVcdC>();
+        top_->trace(trace_.get(), 99);
+        trace_->open(path);
+        trace_first_ = first, trace_last_ = last;
+    }
+
+    void trace_end() {
+        if (trace_) trace_->close();
+        trace_.reset();
+    }
+#endif
 
     Counts counts_{};
 
@@ -171,6 +220,29 @@ public:
 private:
     static constexpr size_t kWords = kWordsOf<std::remove_reference_t<decltype(Vdut::m_axi_rdata)>>;
     static constexpr size_t kBytes = 4 * kWords;
+
+    struct Signal {
+        std::string name;
+        const void* data;
+        size_t bytes;
+    };
+
+    void find_signals() {
+        const VerilatedScopeNameMap* scopes = context_.scopeNameMap();
+        if (scopes == nullptr) return;
+        for (const auto& scope : *scopes) {
+            if (scope.second->varsp() == nullptr) continue;
+            for (const auto& one : *scope.second->varsp()) {
+                const VerilatedVar& variable = one.second;
+                if (variable.vltype() < VLVT_UINT8 || variable.vltype() > VLVT_UINT64) continue;
+                signals_.push_back({std::string(scope.first) + "." + one.first, variable.datap(),
+                                    size_t(1) << (variable.vltype() - VLVT_UINT8)});
+                names_ += signals_.back().name + "\n";
+                if (std::string(one.first) == "commands_count")
+                    commands_ = static_cast<const uint64_t*>(variable.datap());
+            }
+        }
+    }
 
     bool pauses() { return options_.stall_256 > 0 && int64_t(random_() & 255) < options_.stall_256; }
 
@@ -245,7 +317,14 @@ private:
             ++counts_.write_bursts;
         }
         counts_.irq = top_->irq;
+#if VM_TRACE
+        const bool traced = trace_ && now >= trace_first_ && now < trace_last_;
+        if (traced) trace_->dump(static_cast<uint64_t>(10 * now + 5));
+#endif
         edge();
+#if VM_TRACE
+        if (traced) trace_->dump(static_cast<uint64_t>(10 * now + 10));
+#endif
         if (read_taken) top_->m_axi_rvalid = 0;
         if (answer_taken) top_->m_axi_bvalid = 0;
         ++counts_.cycles;
@@ -339,6 +418,13 @@ private:
     std::deque<Answer> answers_;
     int response_ = kOkay;
     int64_t tokens_read_ = 0, tokens_write_ = 0;
+    std::vector<Signal> signals_;
+    std::string names_;
+    const uint64_t* commands_ = nullptr;
+#if VM_TRACE
+    std::unique_ptr<VerilatedVcdC> trace_;
+    int64_t trace_first_ = 0, trace_last_ = 0;
+#endif
     VerilatedContext context_;
     std::unique_ptr<Vdut> top_ = std::make_unique<Vdut>(&context_, "accelerator");
 #if PHANTOM_TILES
@@ -379,6 +465,25 @@ PHANTOM_API int accelerator_read(Accelerator* accelerator, uint32_t address, uin
     return accelerator->read_register(address, value, limit);
 }
 
-PHANTOM_API int accelerator_run(Accelerator* accelerator, int64_t cycles) { return accelerator->run(cycles); }
+PHANTOM_API int accelerator_run(Accelerator* accelerator, int64_t cycles, uint64_t commands) {
+    return accelerator->run(cycles, commands);
+}
 
-PHANTOM_API void accelerator_counts(const Accelerator* accelerator, Counts* counts) { *counts = accelerator->counts_; }
+PHANTOM_API void accelerator_counts(const Accelerator* accelerator, Counts* counts) { *counts = accelerator->counts(); }
+
+PHANTOM_API const char* accelerator_signals(const Accelerator* accelerator) { return accelerator->signals(); }
+
+PHANTOM_API int accelerator_signal(const Accelerator* accelerator, const char* name, uint64_t* value) {
+    return accelerator->signal(name, value);
+}
+
+PHANTOM_API int accelerator_trace(Accelerator* accelerator, const char* path, int64_t first, int64_t last) {
+#if VM_TRACE
+    if (path) accelerator->trace(path, first, last);
+    else accelerator->trace_end();
+    return 1;
+#else
+    (void)accelerator, (void)path, (void)first, (void)last;
+    return 0;
+#endif
+}

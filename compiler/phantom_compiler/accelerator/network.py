@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -74,6 +74,7 @@ def golden_values(nodes: Sequence[Node], activations: NDArray[Any]) -> list[NDAr
 def network_job(
     nodes: Sequence[Node], shape: tuple[int, int, int, int], signed: bool, config: PhantomConfig, base: int = 0, *,
     reuse: bool = False, outputs: Sequence[int] = (), memory_bytes: int | None = None,
+    progress: Callable[[str], None] = lambda layer: None,
 ) -> Job:
     """A job of a whole network.
 
@@ -96,6 +97,8 @@ def network_job(
         Nodes whose outputs must be there at the end in any case; those that no node reads always are.
     memory_bytes : int, optional
         Size of the memory, from address 0 on; by default all that can be addressed.
+    progress : callable
+        Told the name of each layer, first when it is planned, then when its commands are written.
 
     Raises
     ------
@@ -106,6 +109,7 @@ def network_job(
     first = TensorFormat.natural(config, shape, signed)
     plans: list[LayerPlan | VectorPlan] = []
     for node in nodes:
+        progress(node.name)
         plans.append(_plan(node, [first if number == INPUT else plans[number].output for number in node.inputs],
                            config))
     forms = [first, *(plan.output for plan in plans)]
@@ -118,6 +122,7 @@ def network_job(
     forms = [form.at(start + offset) for form, offset in zip(forms, memory.offsets, strict=True)]
     starts, ends = [], []
     for number, (node, plan) in enumerate(zip(nodes, plans, strict=True)):
+        progress(node.name)
         starts.append(len(stream.instructions))
         inputs = tuple(forms[1 + source] for source in node.inputs)
         if isinstance(plan, LayerPlan):

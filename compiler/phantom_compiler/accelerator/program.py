@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -145,6 +145,7 @@ class Program:
 def compile_program(
     network: NetworkLike, config: PhantomConfig, *, base: int = 0, reuse: bool = True,
     memory_bytes: int | None = None, pixels: Pixels | None = None,
+    progress: Callable[[str], None] = lambda layer: None,
 ) -> Program:
     """Compile a network.
 
@@ -152,7 +153,7 @@ def compile_program(
     ----------
     network : NetworkLike
     config : PhantomConfig
-    base, reuse, memory_bytes
+    base, reuse, memory_bytes, progress
         See :func:`.network.network_job`.
     pixels : Pixels, optional
 
@@ -164,7 +165,7 @@ def compile_program(
     nodes = tuple(network.nodes)
     outputs = tuple(int(number) for number in getattr(network, "outputs", ())) or (len(nodes) - 1,)
     job = network_job(nodes, network.shape, network.signed, config, base, reuse=reuse, outputs=outputs,
-                      memory_bytes=memory_bytes)
+                      memory_bytes=memory_bytes, progress=progress)
     return Program(
         network.name, nodes, job, tuple(layer_facts(nodes, job)), outputs, float(network.input_scale),
         tuple(float(scale) for scale in network.output_scales), network.before, network.after,

@@ -1,0 +1,109 @@
+"""Runs of program files: what the command line says as settings, and what happens shown as it goes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from phantom_compiler.accelerator.host import read_input
+from phantom_compiler.accelerator.program import Program
+from phantom_compiler.accelerator.program_file import read_program
+from phantom_sim.network_run import RunSettings, run_golden, run_rtl
+from phantom_sim.run_result import RunResult
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from phantom.options import UsageError, console
+
+__all__ = ["MismatchError", "layer_range", "run_file", "window", "write_text"]
+
+BACKENDS = ("golden", "rtl")
+
+
+class MismatchError(RuntimeError):
+    """The accelerator does not do what the golden model says."""
+
+
+def layer_range(program: Program, text: str | None) -> tuple[int, int] | None:
+    """``A-B`` or ``A``, each a number or a layer's name."""
+    if text is None:
+        return None
+    names = [facts.name for facts in program.layers]
+    wanted: tuple[str, str] | None = (text, text) if text in names or text.isdigit() else None
+    for place in (place for place, letter in enumerate(text) if letter == "-"):
+        ends = text[:place], text[place + 1:]
+        if all(end in names or end.isdigit() for end in ends):
+            wanted = ends
+    if wanted is not None:
+        first, last = (names.index(end) if end in names else int(end) for end in wanted)
+        if 0 <= first <= last < len(names):
+            return first, last
+    raise UsageError(f"--layers must be A-B, numbers in 0..{len(names) - 1} or names of layers, not {text!r}")
+
+
+def window(text: str) -> tuple[int, int]:
+    """``A:B``, cycles."""
+    first, colon, end = text.partition(":")
+    if not (colon and first.isdigit() and end.isdigit() and int(first) < int(end)):
+        raise UsageError(f"--wave-window must be A:B with A < B, cycles, not {text!r}")
+    return int(first), int(end)
+
+
+def run_file(
+    path: Path, given: Path, *, backend: str, latency: int, bandwidth: float, layers: str | None, compare: bool,
+    wave: Path | None, wave_window: str, threads: int | None,
+) -> RunResult:
+    """Run a program from a file on an input from a file.
+
+    Raises
+    ------
+    ProgramError, HostError, UsageError
+        A file or an option is wrong.
+    RunError
+        A job does not end well.
+    """
+    if backend not in BACKENDS:
+        raise UsageError(f"--backend must be one of {', '.join(BACKENDS)}, not {backend!r}")
+    program = read_program(path)
+    wanted = layer_range(program, layers)
+    activations = read_input(program, given)
+    if backend == "golden":
+        if wanted is not None or wave is not None:
+            raise UsageError("--layers and --wave are for --backend rtl")
+        with _shown(f"{program.name} on the golden model") as report:
+            return run_golden(program, activations, report)
+    settings = RunSettings(latency, bandwidth, wanted, compare, wave=wave, window=window(wave_window))
+    with _shown(f"{program.name} on the accelerator") as report:
+        return run_rtl(program, activations, settings, threads=threads, progress=report)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {str(path)!r}: {error.strerror}") from None
+
+
+@contextmanager
+def _shown(what: str) -> Iterator[Callable[[int, int, int], None]]:
+    """Show layers done, cycles and the time that is left: a bar in a terminal, else a line now and then."""
+    terminal = console(stderr=True)
+    if terminal.is_terminal:
+        with Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} layers"),
+                      TextColumn("{task.fields[cycles]}"), TimeElapsedColumn(), TimeRemainingColumn(),
+                      console=terminal, transient=True) as bar:
+            task = bar.add_task(what, total=None, cycles="")
+            yield lambda done, total, cycles: bar.update(
+                task, completed=done, total=total, cycles=f"{cycles:,} cycles" if cycles else "")
+        return
+    screen, last = console(), time.monotonic()
+    screen.print(what)
+
+    def report(done: int, total: int, cycles: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= 30:
+            last = time.monotonic()
+            screen.print(f"{done} of {total} layers, {cycles:,} cycles")
+    yield report

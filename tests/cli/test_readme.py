@@ -13,7 +13,8 @@ from phantom.cli import field_meanings, main
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = ("demo", "layer", "generate", "area", "fpga", "asm", "disasm", "presets", "config", "doctor")
+COMMANDS = ("demo", "compile", "run", "inspect", "layer", "generate", "area", "fpga", "asm", "disasm", "presets",
+            "config", "doctor")
 
 
 def section(title: str) -> str:

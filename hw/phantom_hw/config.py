@@ -68,6 +68,10 @@ class PhantomConfig:
         Bits of the memory interface's data bus: 64, 128, 256 or 512.
     address_width : int
         Bits of its address bus, 32..64.
+    outstanding : int
+        Bursts that may be under way on it in each direction, 1..256: its bandwidth times the memory's latency.
+    moving_loaders : int
+        Loaders of the moving buffers, 1..``mesh_rows``; each serves neighbouring mesh rows.
     moving_words : int
         Words of ``moving_link`` values in the moving buffer of a mesh row; a power of two, 16..65536.
     stationary_words : int
@@ -101,6 +105,8 @@ class PhantomConfig:
     chunk: int = 16
     bus_width: int = 64
     address_width: int = 32
+    outstanding: int = 4
+    moving_loaders: int = 1
     moving_words: int = 2048
     stationary_words: int = 1024
     program_words: int = 1024
@@ -137,6 +143,8 @@ class PhantomConfig:
         self._range("chunk", 4, 64)
         self._choice("bus_width", BUS_WIDTHS)
         self._range("address_width", 32, 64)
+        self._range("outstanding", 1, 256)
+        self._range("moving_loaders", 1, self.mesh_rows)
         for field_name in ("moving_words", "stationary_words", "program_words"):
             self._range(field_name, 16, 65536, power_of_two=True)
         self._range("lane_channels", 16, 4096, power_of_two=True)
@@ -227,6 +235,10 @@ class PhantomConfig:
     def lane_of(self, mesh_col: int) -> int:
         """The post-processing lane of its mesh row that serves a core: neighbours share one."""
         return mesh_col * self.drain_lanes // self.mesh_cols
+
+    def loader_of(self, mesh_row: int) -> int:
+        """The loader that fills the moving buffer of a mesh row: neighbours share one."""
+        return mesh_row * self.moving_loaders // self.mesh_rows
 
     # --- input and output ---------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ CORE_MODULE = "phantom_core"
 MESH_CORE_MODULE = "phantom_mesh_core"
 TILE_MODULE = "phantom_tile"
 MESH_MODULE = "phantom_mesh"
+LOADER_MODULE = "phantom_moving_loader"
 STREAMER_MODULE = "phantom_row_streamer"
 REDUCER_MODULE = "phantom_row_reducer"
 ACCELERATOR_MODULE = "phantom_accelerator"
@@ -104,10 +105,12 @@ def _mesh_parts(config: PhantomConfig) -> list[tuple[wiring.Component, str]]:
 
 
 def _row_parts(config: PhantomConfig) -> list[tuple[wiring.Component, str]]:
-    """What each mesh row has beside the mesh."""
+    """What each mesh row, or each few of them, has beside the mesh."""
+    from phantom_hw.moving.loader import MovingLoader
     from phantom_hw.moving.streamer import RowStreamer
     from phantom_hw.vector.reducer import RowReducer
-    return [(RowStreamer(config), STREAMER_MODULE), (RowReducer(config), REDUCER_MODULE)]
+    return [(MovingLoader(config), LOADER_MODULE), (RowStreamer(config), STREAMER_MODULE),
+            (RowReducer(config), REDUCER_MODULE)]
 
 
 def _accelerator_parts(config: PhantomConfig) -> list[tuple[wiring.Component, str]]:
@@ -122,7 +125,8 @@ def mesh_verilog(config: PhantomConfig) -> str:
 
 
 def row_verilog(config: PhantomConfig) -> str:
-    """Verilog of what each mesh row has beside the mesh: ``phantom_row_streamer`` and ``phantom_row_reducer``."""
+    """Verilog of what each mesh row has beside the mesh: ``phantom_moving_loader``, ``phantom_row_streamer`` and
+    ``phantom_row_reducer``."""
     return "\n".join(component_verilog(*part) for part in _row_parts(config))
 
 

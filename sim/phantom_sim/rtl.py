@@ -26,8 +26,8 @@ from phantom_sim.verilator import cache_folder
 
 __all__ = ["cached_accelerator_verilog", "cached_core_verilog", "cached_mesh_verilog", "cached_tile_verilog"]
 
-AROUND_THE_MESH = ("name", "bus_width", "address_width", "moving_words", "stationary_words", "program_words",
-                   "lane_channels")
+AROUND_THE_MESH = ("name", "bus_width", "address_width", "outstanding", "moving_loaders", "moving_words",
+                   "stationary_words", "program_words", "lane_channels")
 """Fields of the configuration that neither a core nor the mesh depends on."""
 
 

@@ -158,8 +158,8 @@ def test_what_is_repeated_is_written_once():
 
 def test_the_accelerator_has_each_of_these_once():
     text = files_of("tiny", "accelerator")["phantom_accelerator.v"]
-    for name in (emit.PE_MODULE, emit.MESH_CORE_MODULE, emit.TILE_MODULE, emit.MESH_MODULE, emit.STREAMER_MODULE,
-                 emit.REDUCER_MODULE, emit.ACCELERATOR_MODULE):
+    for name in (emit.PE_MODULE, emit.MESH_CORE_MODULE, emit.TILE_MODULE, emit.MESH_MODULE, emit.LOADER_MODULE,
+                 emit.STREAMER_MODULE, emit.REDUCER_MODULE, emit.ACCELERATOR_MODULE):
         assert text.count(f"\nmodule {name}(") == 1, name
     heads = re.findall(r"^module .*?\(", text, re.M)
     assert len(set(heads)) == len(heads)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from amaranth.utils import exact_log2
+from amaranth.utils import ceil_log2, exact_log2
 
 from phantom_hw.config import ConfigError, PhantomConfig
 
@@ -31,7 +31,7 @@ class BusParameters:
         Most beats of one burst, a power of two in 1..256. A burst also ends at each multiple of so many words, which
         keeps bursts aligned in the memory.
     outstanding : int
-        Most bursts under way in one direction, 1..16.
+        Most bursts under way in one direction, 1..256.
     buffer : int
         Words of data buffered in one direction, a power of two in 2..4096 and at least ``burst_words``. Twice that or
         more lets one burst be filled while another is under way.
@@ -60,7 +60,7 @@ class BusParameters:
         self._range("address_width", 32, 64)
         self._range("id_width", 1, 16)
         self._range("max_burst", 1, 256, power_of_two=True)
-        self._range("outstanding", 1, 16)
+        self._range("outstanding", 1, 256)
         self._range("buffer", max(2, self.burst_words), 4096, power_of_two=True)
 
     def _range(self, field_name: str, low: int, high: int, power_of_two: bool = False) -> None:
@@ -99,4 +99,6 @@ class BusParameters:
 
 def bus_parameters(config: PhantomConfig) -> BusParameters:
     """The parameters of a configuration's AXI4 manager."""
-    return BusParameters(address_width=config.address_width, data_width=config.bus_width)
+    words = max(64, 1 << ceil_log2(2 * config.outstanding))  # so that also bursts of one word can all be under way
+    return BusParameters(address_width=config.address_width, data_width=config.bus_width,
+                         outstanding=config.outstanding, buffer=words)

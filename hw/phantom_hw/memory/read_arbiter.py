@@ -44,7 +44,7 @@ class ReadArbiter(wiring.Component):
         All requests that were taken are answered.
 
     Latency: 1 cycle for requests, ``ByteAligner.LATENCY`` for data. Throughput: 1 request and 1 word a cycle. At most
-    ``DEPTH`` requests are under way.
+    :meth:`depth` requests are under way.
 
     Raises
     ------
@@ -52,7 +52,6 @@ class ReadArbiter(wiring.Component):
         ``clients`` out of its range.
     """
 
-    DEPTH = 16
     LATENCY = ByteAligner.LATENCY
 
     def __init__(self, parameters: BusParameters, clients: int):
@@ -68,10 +67,15 @@ class ReadArbiter(wiring.Component):
             "idle": Out(1),
         })
 
+    @staticmethod
+    def depth(parameters: BusParameters) -> int:
+        """Requests that may be under way: at least 16, and as many as the bursts that may be."""
+        return max(16, parameters.outstanding)
+
     def elaborate(self, platform):
         m = Module()
         # whose requests are under way, the oldest first
-        m.submodules.owners = owners = SyncFIFO(width=bits_for(self._clients - 1), depth=self.DEPTH)
+        m.submodules.owners = owners = SyncFIFO(width=bits_for(self._clients - 1), depth=self.depth(self._parameters))
         m.submodules.aligner = aligner = ByteAligner(self._parameters.data_width)
         self._ask(m, owners)
         wiring.connect(m, wiring.flipped(self.manager_words), aligner.source)

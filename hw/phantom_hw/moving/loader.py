@@ -5,6 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
 
 from phantom_hw.config import PhantomConfig
 from phantom_hw.memory.align import dense_layout
@@ -19,20 +20,27 @@ from phantom_hw.moving.queue import ShortQueue
 from phantom_hw.moving.scatter import PhaseScatter
 from phantom_hw.moving.slot_requests import SlotRequests, slot_layout
 from phantom_hw.soc.commands import CommandSet
+from phantom_hw.soc.isa import Unit
 from phantom_hw.soc.layouts import unit_layout
 
-__all__ = ["MovingLoader"]
+__all__ = ["MovingLoader", "load_unit"]
 
 UNIT = "load_moving"
+
+
+def load_unit(commands: CommandSet) -> Unit:
+    """The unit that the loaders are."""
+    return next(unit for unit in commands.units if unit.name == UNIT)
 
 
 class MovingLoader(wiring.Component):
     """Carry out LOAD_MOVING and FILL_MOVING: slots from memory, or zeros, to their places in the moving buffers.
 
-    Slots are requested up to ``SLOTS_AHEAD`` ahead of those that are written, also those of up to ``ShortQueue.PLACES``
-    commands behind the one that is worked on; writes are in the order of the commands. Every position is written,
-    zeros too. Places count modulo the size of the buffer. In a line of several slots a row is the whole line, whatever
-    ``width`` says. A malformed slot gives as many writes as a good one, with values that are not to be trusted.
+    Slots are requested up to :meth:`slots_ahead` ahead of those that are written, also those of up to
+    ``ShortQueue.PLACES`` commands behind the one that is worked on; writes are in the order of the commands. Every
+    position is written, zeros too. Places count modulo the size of the buffer. In a line of several slots a row is the
+    whole line, whatever ``width`` says. A malformed slot gives as many writes as a good one, with values that are not
+    to be trusted.
 
     Parameters
     ----------
@@ -57,16 +65,20 @@ class MovingLoader(wiring.Component):
     with another stride than 1 up to 27, while the one before is written.
     """
 
-    SLOTS_AHEAD = ShortQueue.PLACES
     LATENCY = SparseDecoder.LATENCY + PhaseScatter.LATENCY
 
     def __init__(self, config: PhantomConfig):
         self._config = config
         commands = CommandSet(config, address_width=config.address_width)
-        unit = next(unit for unit in commands.units if unit.name == UNIT)
-        self._fill = [command.name for command in commands.unit_commands(unit)].index("FILL_MOVING")
-        super().__init__({
-            "command": In(stream.Signature(unit_layout(commands, unit))),
+        self._fill = [command.name for command in commands.unit_commands(load_unit(commands))].index("FILL_MOVING")
+        super().__init__(self.ports(config))
+
+    @classmethod
+    def ports(cls, config: PhantomConfig) -> wiring.Signature:
+        """The signature, for whoever instantiates the loader as a module emitted elsewhere."""
+        commands = CommandSet(config, address_width=config.address_width)
+        return wiring.Signature({
+            "command": In(stream.Signature(unit_layout(commands, load_unit(commands)))),
             "busy": Out(1),
             "request": Out(stream.Signature(request_layout(bus_parameters(config)))),
             "data": In(stream.Signature(dense_layout(config.bus_width))),
@@ -74,12 +86,17 @@ class MovingLoader(wiring.Component):
             "error": Out(SlotError),
         })
 
+    @staticmethod
+    def slots_ahead(config: PhantomConfig) -> int:
+        """Slots that may be requested before the one that is written."""
+        return max(ShortQueue.PLACES, 1 << ceil_log2(config.outstanding))
+
     def elaborate(self, platform):
         m = Module()
-        config = self._config
+        config, ahead = self._config, self.slots_ahead(self._config)
         m.submodules.requests = requests = SlotRequests(config)
-        m.submodules.headers = headers = ShortQueue(slot_header_layout(config))
-        m.submodules.slots = slots = ShortQueue(slot_layout(config))
+        m.submodules.headers = headers = ShortQueue(slot_header_layout(config), ahead)
+        m.submodules.slots = slots = ShortQueue(slot_layout(config), ahead)
         m.submodules.placements = placements = ShortQueue(placement_layout(config))
         m.submodules.origin = origin = PlacementOrigin(config)
         m.submodules.decoder = decoder = SparseDecoder(config, config.bus_width // 8)

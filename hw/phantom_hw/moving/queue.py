@@ -11,11 +11,13 @@ __all__ = ["ShortQueue"]
 
 
 class ShortQueue(wiring.Component):
-    """``PLACES`` places between two streams, as many as a LUT-RAM has, and one more at the output.
+    """``places`` places between two streams, and one more at the output.
 
     Parameters
     ----------
     payload : ShapeLike
+    places : int
+        Of the LUT-RAM, a power of two.
 
     Members
     -------
@@ -29,19 +31,20 @@ class ShortQueue(wiring.Component):
     """
 
     PLACES = 16
+    """What a LUT-RAM holds anyway."""
     LATENCY = 2
 
-    def __init__(self, payload):
-        self._payload = payload
+    def __init__(self, payload, places: int = PLACES):
+        self._payload, self._places = payload, places
         super().__init__({"source": In(stream.Signature(payload)), "sink": Out(stream.Signature(payload)),
                           "busy": Out(1)})
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.memory = memory = Memory(
-            shape=self._payload, depth=self.PLACES, init=[], attrs={"ram_style": "distributed"})
+            shape=self._payload, depth=self._places, init=[], attrs={"ram_style": "distributed"})
         write, read = memory.write_port(), memory.read_port(domain="comb")
-        back, front = Signal(range(self.PLACES)), Signal(range(self.PLACES))
+        back, front = Signal(range(self._places)), Signal(range(self._places))
         head = Signal.like(self.sink.payload, reset_less=True)
         some, full = Signal(), Signal()  # of the places in the LUT-RAM
         enters, leaves = Signal(), Signal()

@@ -20,7 +20,9 @@ from phantom_hw.memory.slots import SlotError
 from phantom_hw.memory.window import WriteWindow
 from phantom_hw.memory.write_manager import WriteManager
 from phantom_hw.mesh.mesh import PhantomMesh
+from phantom_hw.moving.distributor import LoadDistributor
 from phantom_hw.moving.loader import MovingLoader
+from phantom_hw.moving.queue import ShortQueue
 from phantom_hw.moving.sequencer import MovingSequencer
 from phantom_hw.moving.streamer import RowStreamer
 from phantom_hw.results.unit import ResultUnit
@@ -36,7 +38,7 @@ __all__ = ["BUSES", "PhantomAccelerator", "accelerator_ports"]
 
 CSR_ADDRESS_BITS = 12
 COMMANDS, PARAMETERS, PROGRAM, STATIONARY, MOVING = range(5)
-"""Who reads memory, in the order of priority."""
+"""Who reads memory, in the order of priority; from MOVING on one for each loader."""
 READ_STATUS = {ErrorKind.REQUEST: Status.BAD_ADDRESS, ErrorKind.SLVERR: Status.READ_SLAVE_ERROR,
                ErrorKind.DECERR: Status.READ_DECODE_ERROR}
 WRITE_STATUS = {ErrorKind.REQUEST: Status.BAD_ADDRESS, ErrorKind.SLVERR: Status.WRITE_SLAVE_ERROR,
@@ -89,12 +91,14 @@ class PhantomAccelerator(wiring.Component):
         over = self._end(m, control, reader, writer)
         stopped = ResetInserter(over)
         m.submodules.window = window = stopped(WriteWindow(bus))
-        m.submodules.arbiter = arbiter = stopped(ReadArbiter(bus, 5))
+        m.submodules.arbiter = arbiter = stopped(ReadArbiter(bus, MOVING + config.moving_loaders))
         m.submodules.sequencer = sequencer = stopped(MovingSequencer(config))
-        m.submodules.loader = loader = stopped(MovingLoader(config))
+        m.submodules.distributor = distributor = stopped(LoadDistributor(config))
         m.submodules.stationary = stationary = stopped(StationaryUnit(config))
         m.submodules.results = results = stopped(ResultUnit(config))
         reset = ResetSignal() | over
+        loaders = [emit.instantiate(m, f"loader_{i}", emit.LOADER_MODULE, MovingLoader.ports(config), reset)
+                   for i in range(config.moving_loaders)]
         streamers = [emit.instantiate(m, f"streamer_{r}", emit.STREAMER_MODULE, RowStreamer.ports(config), reset)
                      for r in range(config.mesh_rows)]
         if self._mesh_inside:
@@ -111,8 +115,10 @@ class PhantomAccelerator(wiring.Component):
         wiring.connect(m, writer.bus, wiring.flipped(self.write))
         m.d.comb += self.irq.eq(control.irq)
         self._reads(m, control, over, reader, arbiter, {
-            PARAMETERS: results, PROGRAM: sequencer, STATIONARY: stationary, MOVING: loader})
-        self._operands(m, sequencer, loader, stationary, streamers, mesh, results)
+            PARAMETERS: results, PROGRAM: sequencer, STATIONARY: stationary,
+            **{MOVING + i: loader for i, loader in enumerate(loaders)}})
+        ahead = self._queues(m, stopped, distributor, loaders, stationary)
+        self._operands(m, sequencer, loaders, stationary, streamers, mesh, results)
         self._rows(m, sequencer, streamers, reducers, mesh, results)
         m.d.comb += [window.first.eq(control.write_first), window.last.eq(control.write_last)]
         for source, sink in ((results.write_request, window.source), (window.sink, writer.requests),
@@ -120,13 +126,13 @@ class PhantomAccelerator(wiring.Component):
             _join(m, source, sink)
         self._issue(m, control, over, {
             "load_program": (sequencer.load_command, sequencer.load_busy),
-            "load_moving": (loader.command, loader.busy),
+            "load_moving": (distributor.source, any_of([one.busy for one in (*loaders, *ahead[1:])])),
             "stream_moving": (sequencer.stream_command, sequencer.stream_busy),
-            "load_stationary": (stationary.load_command, stationary.load_busy),
+            "load_stationary": (ahead[0].source, stationary.load_busy | ahead[0].busy),
             "stream_stationary": (stationary.stream_command, stationary.stream_busy),
             "results": (results.command, results.busy | window.busy | ~writer.idle | ~mesh.idle),
         }, reader.idle & writer.idle)
-        self._errors(m, control, over, reader, writer, loader, window)
+        self._errors(m, control, over, reader, writer, loaders, window)
         self._counters(m, control, mesh, [*(streamer.moving for streamer in streamers), *mesh.stationary,
                                           *results.sums])
         return m
@@ -143,6 +149,22 @@ class PhantomAccelerator(wiring.Component):
         ]
         m.d.sync += stopping.eq(over & ~quiet)
         return over
+
+    @staticmethod
+    def _queues(m: Module, stopped, distributor, loaders, stationary) -> list[ShortQueue]:
+        """Queues of loads, so that one that waits for its turn holds up no command for another unit."""
+        queues = []
+        for name, source, sink in (
+            ("loads", None, stationary.load_command),
+            *((f"loads_{i}", part, loader.command)
+              for i, (part, loader) in enumerate(zip(distributor.sinks, loaders, strict=True))),
+        ):
+            m.submodules[name] = queue = stopped(ShortQueue(sink.payload.shape()))
+            if source is not None:
+                _join(m, source, queue.source)
+            _join(m, queue.sink, sink)
+            queues.append(queue)
+        return queues
 
     @staticmethod
     def _issue(m: Module, control, over, units, quiet) -> None:
@@ -188,16 +210,16 @@ class PhantomAccelerator(wiring.Component):
         """Words of the bus in a command."""
         return CommandSet(self._config).command_bytes // self._bus.word_bytes
 
-    def _operands(self, m: Module, sequencer, loader, stationary, streamers, mesh, results) -> None:
+    def _operands(self, m: Module, sequencer, loaders, stationary, streamers, mesh, results) -> None:
         """The ways of both operands into the mesh and of the sums out of it."""
-        write = loader.write
         m.d.comb += [
-            write.ready.eq(1),
+            *(loader.write.ready.eq(1) for loader in loaders),
             sequencer.patterns.ready.eq(1),
             results.patterns.valid.eq(sequencer.patterns.valid),
             results.patterns.payload.eq(sequencer.patterns.payload),
         ]
         for r, streamer in enumerate(streamers):
+            write = loaders[self._config.loader_of(r)].write
             m.d.comb += [
                 streamer.write.valid.eq(write.valid & write.payload.rows[r]),
                 streamer.write.payload.eq(write.payload),
@@ -230,10 +252,10 @@ class PhantomAccelerator(wiring.Component):
                     of_vector.ready.eq(sink.ready & by_vector), of_mesh.ready.eq(sink.ready & ~by_vector),
                 ]
 
-    def _errors(self, m: Module, control, over, reader, writer, loader, window) -> None:
+    def _errors(self, m: Module, control, over, reader, writer, loaders, window) -> None:
         """What went wrong outside the control plane, and where; after a register. Forgotten when the job is over."""
         code, address = Signal.like(control.error), Signal.like(control.error_address)
-        with m.If(loader.error != SlotError.NONE):
+        with m.If(any_of([loader.error != SlotError.NONE for loader in loaders])):
             m.d.comb += code.eq(Status.MALFORMED_DATA)
         with m.If(window.refused):
             m.d.comb += [code.eq(Status.BAD_ADDRESS), address.eq(window.address)]

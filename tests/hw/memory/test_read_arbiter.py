@@ -103,8 +103,9 @@ def test_lowest_number_first():
     assert pieces == expected
     assert asked == plan[0] + plan[1] + plan[2]
     before = [cycle for one in times for cycle in one if cycle < 80]
-    assert len(before) == ReadArbiter.DEPTH
-    assert max(before) - min(before) == ReadArbiter.DEPTH - 1  # one a cycle
+    depth = ReadArbiter.depth(BusParameters(data_width=64))
+    assert len(before) == depth
+    assert max(before) - min(before) == depth - 1  # one a cycle
 
 
 @pytest.mark.parametrize("clients", [0, 17, "2"])

@@ -160,7 +160,7 @@ def test_a_request_a_cycle():
     bench = LoaderBench(WIDE_BUS, 2, latency=40)
     bench.run([simple(bench, channels=5, lines=8)])
     times = bench.times["request"]
-    ahead = MovingLoader.SLOTS_AHEAD
+    ahead = MovingLoader.slots_ahead(WIDE_BUS)
     assert times[ahead - 1] - times[0] == ahead - 1
     assert times[0] - bench.times["command"][0] == 1
 
@@ -175,7 +175,7 @@ def test_small_loads_hide_the_latency_of_memory(latency):
     took = bench.times["write"][-1] - bench.times["write"][0]
     print(f"latency {latency}: {took / count:.1f} cycles a command")
     # a latency is shared by as many slots as may be ahead; three cycles are those of a command itself
-    assert took <= count * max(3, (latency + 10) / MovingLoader.SLOTS_AHEAD)
+    assert took <= count * max(3, (latency + 10) / MovingLoader.slots_ahead(WIDE_BUS))
 
 
 def test_latency_from_data_to_write():

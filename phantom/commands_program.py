@@ -23,7 +23,8 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def compile_model(
-    model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="A network of real numbers.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="An ONNX file of a network of real numbers, or vgg16 or "
+                                         "efficientnet-lite0 from their packages.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="PROGRAM", help="File for the program.")],
     preset: Preset = None,
     config_file: ConfigFile = None,
@@ -33,8 +34,9 @@ def compile_model(
         "be repeated.", show_default="noise")] = None,
     density: Annotated[str, typer.Option(metavar="X[,X...]", help="Share of the weights that pruning keeps, of all "
                                          "layers or of each.")] = "1",
-    pixels: Annotated[str, typer.Option(metavar="SCALE,OFFSET", help="What an image's pixels, 0 to 255, are multiplied "
-                                        "by, then what is added.", show_default="1/255, 0")] = f"{1 / 255},0",
+    pixels: Annotated[str | None, typer.Option(
+        metavar="SCALE,OFFSET", help="What an image's pixels, 0 to 255, are multiplied by, then what is added.",
+        show_default="1/255, 0")] = None,
     labels: Annotated[Path | None, typer.Option(metavar="FILE", help="Names of the classes, a line each.")] = None,
     shape: Annotated[str | None, typer.Option(metavar="N,N,...", help="Of the input, where the file leaves it open.",
                                               )] = None,
@@ -105,20 +107,27 @@ def inspect(program: ProgramFile) -> None:
 
     found = read_program(program)
     screen, job, config = console(), found.job, found.config
-    table = Table("", "layer", "kind", "reads", "output", "at", "tiles", "commands", "weights", "not 0",
-                  "MACs", "effectual", "read kB", "written kB", "compulsory kB",
-                  title=f"{found.name} for configuration {config.name}")
-    for column in (0, *range(7, 15)):
-        table.columns[column].justify = "right"
+    tensors = Table("", "layer", "kind", "reads", "output", "at", "tiles", "commands",
+                    title=f"{found.name} for configuration {config.name}")
+    work = Table("", "layer", "weights", "not 0", "MACs", "effectual", "read kB", "written kB", "compulsory kB",
+                 "traffic / compulsory", title="expected work and traffic")
+    for table, right in ((tensors, (0, 5, 7)), (work, (0, *range(2, 10)))):
+        for column in right:
+            table.columns[column].justify = "right"
     for number, (facts, form) in enumerate(zip(found.layers, job.outputs, strict=True)):
         reads = ", ".join("input" if source < 0 else str(source) for source in facts.inputs)
-        table.add_row(
-            str(number), facts.name, facts.kind, reads, " x ".join(map(str, facts.shape)), f"{form.address:#x}",
-            facts.tiling, str(facts.commands), f"{facts.weights:,}",
-            f"{facts.nonzero_weights / facts.weights:.1%}" if facts.weights else "", f"{facts.dense_macs:,}",
-            f"{facts.expected_macs:,.0f}", *(f"{size / 1000:,.1f}" for size in (
-                facts.read_bytes, facts.written_bytes, facts.compulsory_bytes)))
-    screen.print(table)
+        tensors.add_row(str(number), facts.name, facts.kind, reads, " x ".join(map(str, facts.shape)),
+                        f"{form.address:#x}", facts.tiling, f"{facts.commands:,}")
+        moved = facts.read_bytes + facts.written_bytes
+        work.add_row(
+            str(number), facts.name, f"{facts.weights:,}" if facts.weights else "",
+            f"{facts.nonzero_weights / facts.weights:.1%}" if facts.weights else "",
+            f"{facts.dense_macs:,}" if facts.dense_macs else "",
+            f"{facts.expected_macs:,.0f}" if facts.dense_macs else "",
+            *(f"{size / 1000:,.1f}" for size in (facts.read_bytes, facts.written_bytes, facts.compulsory_bytes)),
+            f"{moved / facts.compulsory_bytes:.2f}")
+    screen.print(tensors)
+    screen.print(work)
     constants = sum(len(data) for _, data in job.image.segments)
     every = sum(form.bytes for form in (job.input, *job.outputs))
     commands = job.count * len(job.stream()) // job.count

@@ -1,4 +1,4 @@
-"""From ONNX files to program files: what the command line says, checked and carried out."""
+"""From networks to program files: what the command line says, checked and carried out."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ from phantom_compiler.frontend.graph import Convolution
 from phantom_compiler.quantization import quantize_network
 from phantom_hw.config import PhantomConfig
 
+from phantom import demo_network
 from phantom.options import UsageError
 
-__all__ = ["compile_file", "densities_of", "real_numbers"]
+__all__ = ["WHEELS", "compile_file", "densities_of", "read_network", "real_numbers"]
 
 NOISE_SEED = 1
+WHEELS = ("vgg16", "efficientnet-lite0")
+"""Networks that come in Python packages, by their names."""
 
 
 def real_numbers(option: str, text: str) -> list[float]:
@@ -67,31 +70,56 @@ def _labels(path: Path | None) -> list[str]:
         raise UsageError(f"{path}: not a text in UTF-8") from None
 
 
+def read_network(
+    model: str, shape: Sequence[int] | None, pixels: Pixels | None, labels: Sequence[str]
+) -> tuple[FloatNetwork, Pixels, Sequence[str]]:
+    """A network from an ONNX file, or one of ``WHEELS`` with the pixels and the names of classes that belong to it.
+
+    Parameters
+    ----------
+    model : str
+    shape : sequence of int, optional
+        Of the input of a file.
+    pixels : Pixels, optional
+    labels : sequence of str
+        Both go before what belongs to the network.
+    """
+    if model == "vgg16":
+        return demo_network.load_vgg16(), pixels or Pixels(), labels
+    if model == "efficientnet-lite0":
+        from phantom import efficientnet
+
+        return (efficientnet.load_efficientnet(), pixels or Pixels(1 / 128, -127 / 128),
+                labels or efficientnet.class_names())
+    return read_onnx(model, shape), pixels or Pixels(), labels
+
+
 def compile_file(
-    model: Path, output: Path, config: PhantomConfig, *, calibration: Sequence[Path], density: str, pixels: str,
+    model: str, output: Path, config: PhantomConfig, *, calibration: Sequence[Path], density: str, pixels: str | None,
     labels: Path | None, shape: str | None, memory: int | None, keep: bool, progress: Callable[[str, str], None],
 ) -> Program:
-    """Compile an ONNX file.
+    """Compile a network; the parameters are the options of ``phantom compile``.
 
     Raises
     ------
-    OnnxError, HostError, UsageError, LayerError, ProgramError
+    DemoError, OnnxError, HostError, UsageError, LayerError, ProgramError
         A file, an option or a layer is wrong, or does not fit.
     """
-    values = real_numbers("--pixels", pixels)
-    if len(values) != 2:
+    values = None if pixels is None else real_numbers("--pixels", pixels)
+    if values is not None and len(values) != 2:
         raise UsageError(f"--pixels must be SCALE,OFFSET, not {pixels!r}")
     names, sizes = _labels(labels), None
     if shape is not None:
         if not all(part.isdigit() and int(part) > 0 for part in shape.split(",")):
             raise UsageError(f"--shape must be positive integers with commas between them, not {shape!r}")
         sizes = [int(part) for part in shape.split(",")]
-    progress("reading", str(model))
-    network = read_onnx(model, sizes)
-    entrance = Entrance(network.shape, network.before, Pixels(*values))
+    progress("reading", model)
+    network, used, classes = read_network(
+        model, sizes, None if values is None else Pixels(*values), names)
+    entrance = Entrance(network.shape, network.before, used)
     kept = densities_of(density, network)
     progress("quantizing", f"{len(network.nodes)} layers")
-    quantized = quantize_network(network, _calibration(entrance, calibration), config, densities=kept, labels=names)
+    quantized = quantize_network(network, _calibration(entrance, calibration), config, densities=kept, labels=classes)
     program = compile_program(quantized, config, reuse=not keep, memory_bytes=memory, pixels=entrance.pixels,
                               progress=lambda layer: progress("compiling", layer))
     progress("writing", str(output))

@@ -189,6 +189,13 @@ def test_verilog_without_counters():
         make_visible("module top ();\nendmodule\n")
 
 
+def test_waveforms_that_cannot_be(simulator, tmp_path):
+    with pytest.raises(SimulationError, match="the simulator was built without waveforms"):
+        simulator.record(tmp_path / "x.vcd", 0, 10)
+    with pytest.raises(SimulationError, match=r"cannot write '.*no/x\.vcd': No such file or directory"):
+        simulator.record(tmp_path / "no" / "x.vcd", 0, 10)
+
+
 def test_no_waveform_in_tiles():
     with pytest.raises(SimulationError, match="there is no waveform of 28 cores: a mesh of more than"):
         build_accelerator(PhantomConfig.preset("paper"), trace=True)

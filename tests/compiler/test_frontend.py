@@ -58,6 +58,10 @@ CASES = [
     case("constants", [CONV, node("Mul", "a s", "b"), node("Add", "o b", "c"), node("Sub", "c o", "d"),
                        node("Div", "d f", "e"), node("Sub", "f e", "y")],
          kinds=[C], s=normal(1, 6, 1, 1), o=normal(6, 1, 1), f=F(3)),
+    case("positive scale behind relu", [CONV, RELU, node("Mul", "r s", "b"), node("Add", "b o", "c"),
+                                        node("Conv", "c k", "y")],
+         kinds=[C, C], k=V, s=np.abs(normal(6, 1, 1)), o=normal(6, 1, 1)),
+    case("positive scale at the end", [CONV, RELU, node("Mul", "r s", "y")], kinds=[C], s=np.abs(normal(6, 1, 1))),
     case("constants at the end", [CONV, RELU, node("Mul", "r s", "y")], kinds=[C, C], s=normal(6, 1, 1)),
     case("relu6", [CONV, node("Clip", "a lo hi", "y")], kinds=[C], lo=F(0), hi=F(0.6)),
     case("clip of clip", [CONV, node("Clip", "a lo hi", "b"), node("Clip", "b l2", "c"), node("Relu", "c", "y")],
@@ -191,6 +195,14 @@ def test_several_images():
     assert network.shape[0] == 2
     x = normal(2, 4, 9, 8)
     np.testing.assert_allclose(run_float(network, x)[0], runtime(proto, {"x": x})[0], atol=1e-5)
+
+
+def test_a_positive_scale_goes_into_the_layer_whose_relu_it_follows():
+    nodes = [CONV, RELU, node("Mul", "r s", "b"), node("Add", "b o", "c"), node("Conv", "c k", "y")]
+    constants = {"w": W, "k": V, "s": np.float32([[[1e-4]], *[[[1]]] * 4, [[1e4]]]), "o": normal(6, 1, 1)}
+    first, second = (entry.layer for entry in read_model(model(nodes, constants, SHAPE)).nodes)
+    np.testing.assert_allclose(first.weights, W * constants["s"][..., None], rtol=1e-6)
+    np.testing.assert_array_equal(second.weights, V)
 
 
 def test_clipping_ranges():

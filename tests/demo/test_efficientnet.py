@@ -7,11 +7,17 @@ import onnxruntime
 import pytest
 from phantom_compiler.accelerator.vector_layers import Add
 from phantom_compiler.frontend import Addition, AveragePool, Convolution
-from phantom_compiler.quantization import quantize_network
 from phantom_hw.config import PhantomConfig
 
 from phantom.demo_network import DemoError
-from phantom.efficientnet import class_names, efficientnet_model, load_efficientnet, network_photo, weights
+from phantom.efficientnet import (
+    class_names,
+    efficientnet_model,
+    load_efficientnet,
+    network_photo,
+    quantize_efficientnet,
+    weights,
+)
 
 CALIBRATION = ("astronaut", "rocket", "retina", "motorcycle_left")
 
@@ -49,10 +55,10 @@ def test_the_graph():
 
 
 @pytest.mark.verify
-def test_8_bits_know_the_photos(names):
+def test_8_bits_know_the_photos():
     config = PhantomConfig.preset("paper")
     calibration = np.concatenate([network_photo(photo) for photo in CALIBRATION])
-    network = quantize_network(load_efficientnet(), calibration, config, labels=names)
+    network = quantize_efficientnet(calibration, config)
     assert network.signed and sum(isinstance(node.operation, Add) for node in network.nodes) == 9
     for photo, wanted in (("coffee", {"espresso"}), ("chelsea", {"tiger cat", "Egyptian cat", "tabby"}),
                           ("camera", {"tripod"})):

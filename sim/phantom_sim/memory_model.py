@@ -43,7 +43,7 @@ class MemoryModel:
     bandwidth : float
         Beats a cycle in each direction, up to 1.
     queue : int
-        Bursts under way in each direction.
+        Bursts under way in each direction; by default as many as any configuration may have.
     stall : float
         Probability that a channel pauses in a cycle.
     seed : int
@@ -53,7 +53,7 @@ class MemoryModel:
     size: int
     latency: int = 20
     bandwidth: float = 1.0
-    queue: int = 16
+    queue: int = 256
     stall: float = 0.0
     seed: int = 0
 

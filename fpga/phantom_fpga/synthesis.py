@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from phantom_fpga.carry import absorb_into_carry
 from phantom_fpga.errors import FpgaError
 from phantom_fpga.process import Progress, run_tool
 from phantom_fpga.usage import FAMILIES, Usage, count, parse_stat
@@ -67,6 +68,17 @@ def _shown_pass(line: str) -> str | None:
     return f"{match[1]} {match[2]}" if match else None
 
 
+def _yosys(
+    folder: Path, name: str, script: Sequence[str], log: Path, timeout: float, progress: Progress | None,
+) -> None:
+    """Run a script of Yosys commands."""
+    (folder / f"{name}.ys").write_text("\n".join(script) + "\n", encoding="utf-8")
+    run_tool(
+        [sys.executable, "-P", "-c", _RUN_SCRIPT, f"{name}.ys"],
+        stage="synthesis", log=log, cwd=folder, timeout=timeout, interesting=_shown_pass, progress=progress,
+    )
+
+
 def synthesize(
     rtlil: str,
     family: str,
@@ -114,10 +126,19 @@ def synthesize(
     require("pyosys")
     folder = Path(work_dir)
     (folder / f"{top}.il").write_text(rtlil, encoding="utf-8")
-    script = [
+    kind = FAMILIES[family]
+    log, netlist = folder / f"{top}.synthesis.log", folder / f"{top}.json"
+    mapping = [
         f"read_rtlil {top}.il",
         *(f"setattr -mod -set keep_hierarchy 1 {unit}" for unit in units),
-        *(command.format(top=top) for command in FAMILIES[family].synth),
+        *(command.format(top=top) for command in kind.synth),
+    ]
+    if kind.absorbs:
+        _yosys(folder, top, [*mapping, f"write_json {top}.json"], log, timeout, progress)
+        absorb_into_carry(netlist)
+        mapping, log = [f"read_json {top}.json", "opt_clean -purge"], folder / f"{top}.netlist.log"
+    script = [
+        *mapping,
         *((f"tee -q -o {top}.units.stat stat -json", "setattr -mod -unset keep_hierarchy *", "flatten",
            "opt_clean -purge") if units else ()),
         f"write_json {top}.json",
@@ -127,18 +148,13 @@ def synthesize(
         script.append(f"cd {top}")
         script += [f"rename -output {net} {port}" for net, port in probes.items()]
         script += ["cd", f"write_verilog -noattr {top}.netlist.v"]
-    (folder / f"{top}.ys").write_text("\n".join(script) + "\n", encoding="utf-8")
-    log = folder / f"{top}.synthesis.log"
-    run_tool(
-        [sys.executable, "-P", "-c", _RUN_SCRIPT, f"{top}.ys"],
-        stage="synthesis", log=log, cwd=folder, timeout=timeout, interesting=_shown_pass, progress=progress,
-    )
+    _yosys(folder, log.stem, script, log, timeout, progress)
     return Synthesis(
         family=family,
         top=top,
-        netlist=folder / f"{top}.json",
+        netlist=netlist,
         verilog=folder / f"{top}.netlist.v" if probes is not None else None,
         usage=count(parse_stat((folder / f"{top}.stat").read_text(encoding="utf-8")), family),
-        log=log,
+        log=folder / f"{top}.synthesis.log",
         units=folder / f"{top}.units.stat" if units else None,
     )

@@ -28,8 +28,8 @@ class Family:
         RAMs made of LUTs and the LUTs that each of them occupies, its write port included.
     ff, multiplier, ram : frozenset of str
         Flip-flops, multiplier blocks, block RAMs.
-    clock : str
-        Clock pin of a flip-flop.
+    absorbs : bool
+        Logic in front of an adder may move into its carry cells, see :mod:`phantom_fpga.carry`.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Family:
     ff: frozenset[str]
     multiplier: frozenset[str]
     ram: frozenset[str]
+    absorbs: bool = False
 
 
 def _thorough(wire_ps: int) -> str:
@@ -76,6 +77,7 @@ FAMILIES: dict[str, Family] = {
             ff=frozenset({"TRELLIS_FF"}),
             multiplier=frozenset({"MULT18X18D", "ALU54B"}),
             ram=frozenset({"DP16KD", "PDPW16KD"}),
+            absorbs=True,
         ),
         # An SB_CARRY lies in the logic cell of the LUT that forms its sum; where there is no such
         # LUT it takes a logic cell, which only the packer knows (ICESTORM_LC in the placement).

@@ -79,7 +79,7 @@ def _candidates(cell: dict, half: str) -> Iterator[tuple[Bit, Bit, bool]]:
 def _absorb(module: dict) -> int:
     """Change a module; the LUTs that are gone."""
     cells: dict[str, dict] = module["cells"]
-    users = Counter(bit for cell in cells.values() for pin, bits in cell["connections"].items()
+    users: Counter[Bit] = Counter(bit for cell in cells.values() for pin, bits in cell["connections"].items()
                     if cell["port_directions"][pin] != "output" for bit in bits if isinstance(bit, int))
     users.update(bit for port in module["ports"].values() for bit in port["bits"] if isinstance(bit, int))
     luts = {cell["connections"]["Z"][0]: name for name, cell in cells.items() if cell["type"] == "LUT4"}

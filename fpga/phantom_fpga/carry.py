@@ -33,7 +33,7 @@ def _function(lut: dict) -> tuple[list[Bit], Callable[[tuple[int, ...]], int]]:
     """The nets that a LUT4 depends on, and its value for theirs."""
     bits: list[Bit] = [lut["connections"][pin][0] for pin in _PINS]
     table = _table(lut["parameters"]["INIT"])
-    nets = list(dict.fromkeys(bit for bit in bits if isinstance(bit, int)))
+    nets: list[Bit] = list(dict.fromkeys(bit for bit in bits if isinstance(bit, int)))
 
     def value(values: tuple[int, ...]) -> int:
         known: dict[Bit, int] = dict(zip(nets, values, strict=True))
@@ -79,8 +79,9 @@ def _candidates(cell: dict, half: str) -> Iterator[tuple[Bit, Bit, bool]]:
 def _absorb(module: dict) -> int:
     """Change a module; the LUTs that are gone."""
     cells: dict[str, dict] = module["cells"]
-    users: Counter[Bit] = Counter(bit for cell in cells.values() for pin, bits in cell["connections"].items()
-                    if cell["port_directions"][pin] != "output" for bit in bits if isinstance(bit, int))
+    users: Counter[Bit] = Counter(
+        bit for cell in cells.values() for pin, bits in cell["connections"].items()
+        if cell["port_directions"][pin] != "output" for bit in bits if isinstance(bit, int))
     users.update(bit for port in module["ports"].values() for bit in port["bits"] if isinstance(bit, int))
     luts = {cell["connections"]["Z"][0]: name for name, cell in cells.items() if cell["type"] == "LUT4"}
     gone = 0

@@ -84,14 +84,14 @@ def run(
     screen = console()
     memory = result.memory and (f", memory of {result.memory['latency']} cycles latency, "
                                 f"{result.memory['bytes_per_cycle']:g} bytes a cycle each way")
-    table = Table(*result.COLUMNS, title=f"{result.program}: {result.backend}{memory or ''}")
+    rows = result.rows()
+    filled = [place for place in range(len(result.COLUMNS)) if any(row[place] for row in rows)]
+    table = Table(*(result.COLUMNS[place] for place in filled),
+                  title=f"{result.program}: {result.backend}{memory or ''}")
     for column in table.columns[2:]:
         column.justify = "right"
-    rows = result.rows()
-    for row in rows[:-1]:
-        table.add_row(*row)
-    table.add_section()
-    table.add_row(*rows[-1])
+    for number, row in enumerate(rows):
+        table.add_row(*(row[place] for place in filled), end_section=number == len(rows) - 2)
     screen.print(table)
     for name, score in result.classes:
         screen.print(f"{score:8.4f}  {name}")

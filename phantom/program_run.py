@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,6 +19,8 @@ from phantom.options import UsageError, console
 __all__ = ["MismatchError", "layer_range", "run_file", "window", "write_text"]
 
 BACKENDS = ("golden", "rtl")
+QUIET_SECONDS = 30
+"""Between two lines where the output is a file."""
 
 
 class MismatchError(RuntimeError):
@@ -71,10 +73,11 @@ def run_file(
     if backend == "golden":
         if wanted is not None or wave is not None:
             raise UsageError("--layers and --wave are for --backend rtl")
-        with _shown(f"{program.name} on the golden model") as report:
+        with _shown(f"{program.name} on the golden model", _costs(program)) as report:
             return run_golden(program, activations, report)
     settings = RunSettings(latency, bandwidth, wanted, compare, wave=wave, window=window(wave_window))
-    with _shown(f"{program.name} on the accelerator") as report:
+    first, last = wanted or (0, len(program.layers) - 1)
+    with _shown(f"{program.name} on the accelerator", _costs(program)[first:last + 1]) as report:
         return run_rtl(program, activations, settings, threads=threads, progress=report)
 
 
@@ -86,24 +89,35 @@ def write_text(path: Path, text: str) -> None:
         raise UsageError(f"cannot write {str(path)!r}: {error.strerror}") from None
 
 
+def _costs(program: Program) -> list[float]:
+    """What each layer takes, in cycles, if nothing waits: the threads or the bus, whichever takes longer."""
+    config = program.config
+    threads, word = config.cores * config.core_threads, config.bus_width / 8
+    return [max(facts.expected_macs / threads, facts.read_bytes / word, facts.written_bytes / word, 1.0)
+            for facts in program.layers]
+
+
 @contextmanager
-def _shown(what: str) -> Iterator[Callable[[int, int, int], None]]:
-    """Show layers done, cycles and the time that is left: a bar in a terminal, else a line now and then."""
+def _shown(what: str, costs: Sequence[float]) -> Iterator[Callable[[int, int, int], None]]:
+    """Show layers done, cycles and the time that is left by their costs: a bar in a terminal, else a line at times."""
     terminal = console(stderr=True)
     if terminal.is_terminal:
-        with Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} layers"),
-                      TextColumn("{task.fields[cycles]}"), TimeElapsedColumn(), TimeRemainingColumn(),
-                      console=terminal, transient=True) as bar:
-            task = bar.add_task(what, total=None, cycles="")
+        with Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"),
+                      TimeElapsedColumn(), TimeRemainingColumn(), console=terminal, transient=True) as bar:
+            task = bar.add_task(what, total=sum(costs), text="")
             yield lambda done, total, cycles: bar.update(
-                task, completed=done, total=total, cycles=f"{cycles:,} cycles" if cycles else "")
+                task, completed=sum(costs[:done]), text=_progress_text(done, total, cycles))
         return
     screen, last = console(), time.monotonic()
     screen.print(what)
 
     def report(done: int, total: int, cycles: int) -> None:
         nonlocal last
-        if time.monotonic() - last >= 30:
+        if time.monotonic() - last >= QUIET_SECONDS:
             last = time.monotonic()
-            screen.print(f"{done} of {total} layers, {cycles:,} cycles")
+            screen.print(_progress_text(done, total, cycles))
     yield report
+
+
+def _progress_text(done: int, total: int, cycles: int) -> str:
+    return f"{done} of {total} layers" + (f", {cycles:,} cycles" if cycles else "")

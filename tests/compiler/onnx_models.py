@@ -34,8 +34,8 @@ def runtime(proto, feeds, outputs=None):
     return session.run(outputs, feeds)
 
 
-def float_model(network):
-    """The layers of a float network as a model, with an output for each."""
+def float_model(network, outputs=None):
+    """The layers of a float network as a model, with an output for each, or for some."""
     nodes, constants = [], {}
     for number, entry in enumerate(network.nodes):
         layer = entry.layer
@@ -55,9 +55,13 @@ def float_model(network):
         else:
             made = helper.make_node("Add", names, [f"r{number}"])
         low, high = getattr(layer, "low", -math.inf), getattr(layer, "high", math.inf)
-        constants |= {f"lo{number}": np.float32(max(low, -3e38)), f"hi{number}": np.float32(min(high, 3e38))}
-        nodes += [made, helper.make_node("Clip", [f"r{number}", f"lo{number}", f"hi{number}"], [f"n{number}"])]
-    names = [f"n{number}" for number in range(len(network.nodes))]
+        limits = [""] * 2
+        for place, (name, limit) in enumerate((("lo", low), ("hi", high))):
+            if math.isfinite(limit):
+                limits[place] = f"{name}{number}"
+                constants[limits[place]] = np.float32(limit)
+        nodes += [made, helper.make_node("Clip", [f"r{number}", *limits], [f"n{number}"])]
+    names = [f"n{number}" for number in (range(len(network.nodes)) if outputs is None else outputs)]
     return model(nodes, constants, ["n", *network.shape[1:]], names, version=19)
 
 

@@ -153,6 +153,8 @@ class GraphBuilder:
 
     def clip(self, tensor: Tensor, low: float, high: float, name: str) -> Tensor:
         """Clip to a range: in the layer itself where nothing else reads it, else by a layer of its own."""
+        if (low, high) == (-math.inf, math.inf):
+            return tensor
         tensor = self.settle(tensor)
         if tensor.source != INPUT and tensor.alone:
             layer = self.nodes[tensor.source].layer

@@ -120,9 +120,11 @@ class _Reader:
         tensors: list[Any] = [
             replace(value, alone=value.alone and self.uses[name] == 1) if isinstance(value, Tensor) else value
             for name, value in zip(node.input, operands, strict=True)]
-        first = all(value.source == INPUT for value in tensors if isinstance(value, Tensor))
+        read = [value for value in tensors if isinstance(value, Tensor)]
+        first = all(value.source == INPUT for value in read)
+        doubled = len(read) == 2 and read[0].origin == read[1].origin  # added to itself: that is a layer
         try:
-            if first and node.op_type in HOST_FIRST:
+            if first and node.op_type in HOST_FIRST and not doubled:
                 raise UnsupportedError("left to the host")
             done = apply(self.builder, node, tensors)
         except UnsupportedError as error:
@@ -134,8 +136,7 @@ class _Reader:
                 self._leave(node, Host(node, str(error)))
             return
         if done.source != INPUT:
-            self.origins.update(value.origin for value in tensors
-                                if isinstance(value, Tensor) and value.source == INPUT)
+            self.origins.update(value.origin for value in read if value.source == INPUT)
         self.values[node.output[0]] = done
 
     def _begin(self, node: onnx.NodeProto) -> None:

@@ -84,6 +84,6 @@ def test_networks_that_do_not_fit(monkeypatch):
 
     monkeypatch.setattr("phantom_compiler.random_networks.network_job", refuse)
     reasons: list[LayerError] = []
-    with pytest.raises(LayerError, match="no random network fits configuration 'tiny': layer '.*': too large"):
+    with pytest.raises(LayerError, match=r"no random network fits configuration 'tiny': layer '.*': too large"):
         random_network(np.random.default_rng(1), TINY, reasons.append)
     assert len(reasons) == 30

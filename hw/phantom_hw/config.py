@@ -52,6 +52,8 @@ class PhantomConfig:
         Bits of an accumulator (two's complement), 16..48.
     acc_depth : int
         Outputs in one half of a thread's ping-pong accumulator bank; a power of two, 16..4096.
+    split_banks : bool
+        The two halves of an accumulator bank are RAMs of their own, so that a drain takes no selection's place.
     row_slots : int
         D, rows that a PE holds (run-ahead depth); a power of two, 2..16.
     row_width : int
@@ -97,6 +99,7 @@ class PhantomConfig:
     weight_width: int = 8
     acc_width: int = 32
     acc_depth: int = 256
+    split_banks: bool = False
     row_slots: int = 4
     row_width: int = 32
     item_slots: int = 16

@@ -29,6 +29,7 @@ class Limits(NamedTuple):
     refill: int
     in_order: int
     skip_empty: int
+    split_banks: int
     row_slots: int
     item_slots: int
     slots: int  # places for results
@@ -271,7 +272,7 @@ def _work(pes: Any, windows: Any, counts: Any, row_start: Any, rows: Any, entrie
             column += 1
             if column == pe_cols:
                 column = 0
-            if column == hold:
+            if column == hold and not limits.split_banks:
                 lost[0] += threads
                 continue
             taken = 0

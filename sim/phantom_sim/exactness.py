@@ -128,6 +128,7 @@ def random_config(rng: np.random.Generator, size: int = 100) -> PhantomConfig:
             "tds": str(rng.choice(["in_order", "out_of_order"])), "skip_empty": bool(rng.integers(2)),
             "act_width": int(rng.choice([4, 8, 16])), "weight_width": int(rng.choice([4, 8, 16])),
             "acc_width": int(rng.choice([16, 24, 32, 48])), "acc_depth": int(rng.choice([16, 32, 128])),
+            "split_banks": bool(rng.integers(2)),
             "row_slots": int(rng.choice([2, 4, 8])), "row_width": link * int(rng.integers(1, 1 + max(1, 64 // link))),
             "item_slots": int(rng.choice([4, 8, 32])), "moving_link": link,
             "chunk": int(rng.choice([4, 16, 64, int(rng.integers(4, 65))])),

@@ -4,6 +4,9 @@ from phantom_hw.config import PhantomConfig
 
 SMALL = {
     "tiny": PhantomConfig.preset("tiny"),
+    "split": PhantomConfig(
+        pe_rows=2, pe_cols=2, threads=3, lookahead=6, group=3, acc_depth=16, split_banks=True, row_slots=4, row_width=8,
+        item_slots=8, moving_link=4, chunk=7),
     "one_thread": PhantomConfig(
         pe_rows=1, pe_cols=2, threads=1, lookahead=1, group=1, tds="in_order", act_width=4, weight_width=4,
         acc_width=16, acc_depth=16, row_slots=2, row_width=4, item_slots=4, moving_link=1, chunk=4),

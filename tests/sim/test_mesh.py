@@ -16,7 +16,7 @@ from phantom_sim.mesh_simulator import MeshSimulator
 CYCLES = (200, 2000)
 MESHES = {
     "row": replace(PhantomConfig.preset("tiny"), mesh_cols=3, drain_lanes=2, pe_cols=1),
-    "square": replace(PhantomConfig.preset("tiny"), mesh_rows=2, drain_lanes=2, item_slots=8),
+    "square": replace(PhantomConfig.preset("tiny"), mesh_rows=2, drain_lanes=2, item_slots=8, split_banks=True),
     "column": replace(PhantomConfig.preset("tiny"), mesh_rows=3, mesh_cols=1, drain_lanes=1, skip_empty=True),
 }
 

@@ -162,7 +162,7 @@ class PhantomCore(wiring.Component):
         config = self.config
         m.submodules.drain = drain = DrainControl(config)
         m.submodules.reduction = reduction = L2Reduction(config)
-        m.d.comb += self.stalls.drain.eq(drain.read.any())
+        m.d.comb += self.stalls.drain.eq(drain.hold.any())
         m.d.comb += [drain.outputs.eq(layer.outputs), drain.span.eq(layer.span)]
 
         def delayed(value, cycles, name):
@@ -178,7 +178,7 @@ class PhantomCore(wiring.Component):
             for c, pe in enumerate(row):
                 index = r * config.pe_cols + c
                 m.d.comb += [
-                    pe.hold.eq(drain.read[c]), pe.drain.eq(read[c]), pe.drain_address.eq(address),
+                    pe.hold.eq(drain.hold[c]), pe.drain.eq(read[c]), pe.drain_address.eq(address),
                     pe.drain_tile.eq(drain.tile), drain.done[index].eq(pe.done),
                     reduction.drained[index].eq(pe.drained),
                 ]

@@ -20,7 +20,8 @@ class DrainControl(wiring.Component):
 
     After reset every address of every bank is cleared once. Then, whenever all PEs are done with a tile, its
     addresses are read chunk by chunk, in each chunk column after column. A read takes the place of one selection in
-    the PEs of its column and reserves a place in the queue of results.
+    the PEs of its column, unless halves of the banks are RAMs of their own, and reserves a place in the queue of
+    results.
 
     Members
     -------
@@ -34,6 +35,8 @@ class DrainControl(wiring.Component):
         The tile drained next or now.
     read : Out, pe_cols bits; address : Out
         Read (and clear) an address of the banks of a column; all columns while clearing.
+    hold : Out, pe_cols bits
+        The PEs of a column must select nothing: there is a read in the place of the selection, or banks are cleared.
     keep : Out, 1; last, tile_last : Out
         The value read is a result; it ends its chunk, its tile.
     column, chunk : Out
@@ -56,6 +59,7 @@ class DrainControl(wiring.Component):
             "done": In(config.pes),
             "tile": Out(TILE_BITS),
             "read": Out(config.pe_cols),
+            "hold": Out(config.pe_cols),
             "address": Out(ceil_log2(config.acc_halves)),
             "keep": Out(1),
             "last": Out(1),
@@ -84,7 +88,7 @@ class DrainControl(wiring.Component):
 
         with m.FSM(init="CLEAR"):
             with m.State("CLEAR"):
-                m.d.comb += [self.read.eq(-1), self.address.eq(start)]
+                m.d.comb += [self.read.eq(-1), self.hold.eq(-1), self.address.eq(start)]
                 m.d.sync += start.eq(start + 1)
                 with m.If(start == config.acc_halves - 1):
                     m.next = "WAIT"
@@ -105,6 +109,7 @@ class DrainControl(wiring.Component):
                     self.tile_last.eq(final_row & final_column & final_chunk),
                     self.keep.eq(room),
                     self.read.eq(Mux(room, column, 0)),
+                    self.hold.eq(0 if config.split_banks else self.read),
                 ]
                 with m.If(room):
                     m.d.sync += offset.eq(Mux(final_row, 0, offset + 1))

@@ -49,7 +49,8 @@ class ProcessingElement(wiring.Component):
     hold : In
         Select nothing in this cycle: its slot in the pipeline goes to a drain.
     drain, drain_address : In
-        ``DRAIN_DELAY`` cycles after ``hold``: read and clear an address of all banks.
+        ``DRAIN_DELAY`` cycles after ``hold``, or at any time with ``split_banks``: read and clear an address of all
+        banks.
     drained : Out, array of T accumulators
         The values, ``Thread.READ_LATENCY`` cycles later.
     busy : Out
@@ -296,10 +297,11 @@ class ProcessingElement(wiring.Component):
                 thread.valid.eq(valid2),
                 thread.moving.eq(rows.read_values[k]),
                 thread.stationary.eq(Array(operands.values[t] for t in range(config.threads))[tap2]),
-                thread.address.eq(Mux(self.drain, self.drain_address, Cat(output, operands.dest[-1]))),
+                thread.address.eq(Cat(output, operands.dest[-1])),
                 thread.moving_signed.eq(self.layer.moving_signed),
                 thread.stationary_signed.eq(self.layer.stationary_signed),
                 thread.drain.eq(self.drain),
+                thread.drain_address.eq(self.drain_address),
                 self.drained[k].eq(thread.drained),
             ]
         return m

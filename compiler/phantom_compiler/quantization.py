@@ -106,12 +106,14 @@ class _Quantizer:
     config: PhantomConfig
     densities: Sequence[float]
     names: Sequence[str]
-    outputs: frozenset[str]  # names of the layers whose range is to be wider
+    outputs: frozenset[int]  # the nodes whose range is to be wider
+    place: int = INPUT  # of the node at hand
     number: int = 0  # of layers with weights so far
     known: dict[int, _Value] = field(default_factory=dict)
 
     def node(self, entry: FloatNode) -> NodeValues:
-        """Quantize a node on the values of those before it."""
+        """Quantize the next node on the values of those before it."""
+        self.place += 1
         inputs = [self.known[number] for number in entry.inputs]
         layer = entry.layer
         try:
@@ -134,7 +136,7 @@ class _Quantizer:
     ) -> tuple[np.float32, int, int]:
         """Scale and legal range of results that reach from ``low`` to ``high`` before they are clipped."""
         width = self.config.act_width
-        if layer.name in self.outputs:
+        if self.place in self.outputs:
             low, high = HEADROOM * low, HEADROOM * high
         low, high = (min(max(value, layer.low), layer.high) for value in (min(low, 0.0), max(high, 0.0)))
         scale = golden.activation_scale(min(low, 0.0) if signed else 0.0, max(high, 0.0), width, signed=signed)
@@ -236,8 +238,7 @@ def quantized_nodes(
         If a layer's shape does not fit what comes in, or the accelerator does not do what it asks for.
     """
     last = {number: place for place, entry in enumerate(network.nodes) for number in entry.inputs}
-    quantizer = _Quantizer(config, densities, names, frozenset(
-        network.nodes[number].layer.name for number in network.outputs if number not in last))
+    quantizer = _Quantizer(config, densities, names, frozenset(network.outputs) - frozenset(last))
     quantizer.known[INPUT] = _first(images, config)
     for place, entry in enumerate(network.nodes):
         values = quantizer.node(entry)

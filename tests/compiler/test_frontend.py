@@ -174,6 +174,18 @@ def runtime_values(network, x):
     return runtime(float_model(network), {"x": x})
 
 
+def test_operators_of_old_files():
+    nodes = [node("Pad", "x", "p", pads=[0, 0, 1, 1, 0, 0, 1, 1], value=0.0), node("Conv", "p w", "a"),
+             node("Clip", "a", "b", min=0.0, max=0.5), node("ReduceMean", "b", "c", axes=[2, 3]),
+             node("Squeeze", "c", "d", axes=[3]), node("Squeeze", "d", "e", axes=[2]), node("Dropout", "e", "f"),
+             node("Gemm", "f g z", "h"), node("Unsqueeze", "h", "y", axes=[2, 3])]
+    proto = model(nodes, {"w": W, "g": normal(6, 3), "z": normal(3)}, SHAPE, version=9)
+    network = read_model(proto)
+    assert [type(entry.layer) for entry in network.nodes] == [C, A, C] and network.after is None
+    x = normal(*SHAPE)
+    np.testing.assert_allclose(run_float(network, x)[0], runtime(proto, {"x": x})[0], atol=1e-5)
+
+
 def test_several_outputs_keep_their_order():
     proto = model([CONV, RELU, node("GlobalAveragePool", "r", "g")], {"w": W}, SHAPE, ["g", "a"])
     network = read_model(proto)

@@ -13,6 +13,7 @@ from phantom_compiler.accelerator.program import ProgramError, compile_program
 from phantom_compiler.accelerator.program_file import read_program, write_program
 from phantom_compiler.accelerator.random_network import random_activations, residual_network
 from phantom_compiler.quantized import QuantizedLayer
+from phantom_compiler.random_networks import random_network
 from phantom_hw.config import PhantomConfig
 from phantom_sim.accelerator_simulator import AcceleratorSimulator, MemoryModel, MemoryRange, build_accelerator
 from phantom_sim.core_simulator import SimulationError
@@ -75,6 +76,35 @@ def test_golden_and_rtl(program, activations, simulator):
         assert sum(getattr(layer, name) for layer in rtl.layers) == getattr(rtl.total, name), name
     assert rtl.total.commands == program.job.count
     assert 0 < rtl.total.utilization < 1
+
+
+def check_random_network(simulator, seed, path):
+    """From a file, with whatever memory."""
+    print(f"seed {seed}")
+    rng = np.random.default_rng(seed)
+    network, activations = random_network(rng, simulator.config)
+    write_program(compile_program(network, simulator.config, base=64 * int(rng.integers(1000))), path)
+    program = read_program(path)
+    golden = run_golden(program, activations)
+    settings = RunSettings(latency=int(rng.choice([1, 30, 200])), bandwidth=float(rng.choice([0.2, 1.0])))
+    rtl = run_rtl(program, activations, settings, simulator=simulator)
+    assert rtl.difference == "" and rtl.compared == len(network.nodes)
+    for left, right in zip(golden.outputs, rtl.outputs, strict=True):
+        assert np.array_equal(left, right)
+    assert [layer.effectual_macs for layer in rtl.layers] == [layer.effectual_macs for layer in golden.layers]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_random_networks(simulator, tmp_path, seed):
+    check_random_network(simulator, seed, tmp_path / "x.phantom")
+
+
+@pytest.mark.verify
+@pytest.mark.parametrize("name", CONFIGS)
+def test_many_random_networks(tmp_path, name):
+    with AcceleratorSimulator(CONFIGS[name]) as opened:
+        for seed in range(100, 140):
+            check_random_network(opened, seed, tmp_path / "x.phantom")
 
 
 def test_memory_without_reuse(program, activations, simulator):

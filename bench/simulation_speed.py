@@ -3,6 +3,7 @@
     python bench/simulation_speed.py                           tiny, ulx3s and paper
     python bench/simulation_speed.py --presets paper --threads 1
     python bench/simulation_speed.py --presets ulx3s --tiled   tiles also where the whole mesh is the default
+    python bench/simulation_speed.py --presets paper --lanes 0 one tile after another, without vectors
 
 Each configuration is built anew in a folder of its own, so that the times of the build are those of a first use. The
 layer is a convolution of 3 x 3 with 30 % of the weights and 40 % of the activations; speeds are medians of the runs.
@@ -25,6 +26,7 @@ from phantom_compiler.mesh_program import MeshProgram
 from phantom_hw import PhantomConfig
 from phantom_sim.mesh_simulator import FLAT_CORES, MeshSimulator, build_mesh, usable_processors
 from phantom_sim.rtl import cached_mesh_verilog, cached_tile_verilog
+from phantom_sim.tiles import lanes_for
 from rich.console import Console
 from rich.table import Table
 
@@ -38,12 +40,12 @@ class Build:
     peak: float
 
 
-def build(config: PhantomConfig, tiled: bool, folder: Path) -> Build:
+def build(config: PhantomConfig, tiled: bool, lanes: int, folder: Path) -> Build:
     """Seconds for the Verilog, seconds for the library, and the largest process in GiB."""
     start = time.perf_counter()
     (cached_tile_verilog if tiled else cached_mesh_verilog)(config, folder)
     written = time.perf_counter()
-    build_mesh(config, tiled=tiled, folder=folder)
+    build_mesh(config, tiled=tiled, lanes=lanes, folder=folder)
     built = time.perf_counter()
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / (1 << 20)
     return Build(written - start, built - written, peak)
@@ -72,6 +74,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5, help="runs of each layer (default 5)")
     parser.add_argument("--channels", type=int, default=32, help="input channels of the layer (default 32)")
     parser.add_argument("--tiled", action="store_true", help="tiles also for small meshes")
+    parser.add_argument("--lanes", type=int, help="tiles at once in vectors (default: as the simulators choose)")
     arguments = parser.parse_args()
     names = arguments.presets.split(",")
     if unknown := [name for name in names if name not in PhantomConfig.presets()]:
@@ -85,19 +88,22 @@ def main() -> None:
     for name in names:
         config = PhantomConfig.preset(name)
         tiled = arguments.tiled or config.cores > FLAT_CORES
+        lanes = lanes_for(config, arguments.threads) if arguments.lanes is None else arguments.lanes
         program = layer(config, arguments.channels)
         with tempfile.TemporaryDirectory() as place:
-            built = build(config, tiled, Path(place))
+            built = build(config, tiled, lanes, Path(place))
             wall, processor, cycles = [], [], 0
-            with MeshSimulator(config, folder=Path(place), tiled=tiled, threads=arguments.threads) as simulator:
+            with MeshSimulator(config, folder=Path(place), tiled=tiled, threads=arguments.threads,
+                               lanes=lanes) as simulator:
                 for _ in range(arguments.runs):
                     start, used = time.perf_counter(), time.process_time()
                     cycles = simulator.run(program.moving, program.stationary, program.tiles).cycles
                     wall.append((time.perf_counter() - start) / cycles)
                     processor.append((time.process_time() - used) / cycles)
         speed = 1 / float(np.median(wall))
+        kind = "a whole" if not tiled else f"tiles, {lanes} lanes" if lanes else "tiles"
         table.add_row(
-            name, str(config.cores), "tiles" if tiled else "a whole", f"{built.verilog:.0f}", f"{built.library:.0f}",
+            name, str(config.cores), kind, f"{built.verilog:.0f}", f"{built.library:.0f}",
             f"{built.peak:.1f}", f"{cycles:,}", f"{speed / 1e3:.1f}",
             f"{speed * program.effectual_macs / cycles:,.0f}", f"{1e6 * float(np.median(processor)):.1f}")
     Console(width=160).print(table)

@@ -23,6 +23,7 @@ from phantom_sim.memory_model import MemoryModel, MemoryRange, memory_options
 from phantom_sim.mesh_simulator import FLAT_CORES, usable_processors
 from phantom_sim.rtl import cached_accelerator_verilog
 from phantom_sim.simulation import Simulation
+from phantom_sim.tiles import TILE_HEADERS, lanes_for
 from phantom_sim.verilator import build_library
 from phantom_sim.visible import VISIBLE_FLAGS, make_visible, waiting_streams
 
@@ -41,11 +42,12 @@ NEVER = (1 << 64) - 1
 
 def build_accelerator(
     config: PhantomConfig, *, coverage: bool = False, trace: bool = False, tiled: bool | None = None,
-    folder: Path | None = None,
+    lanes: int = 0, folder: Path | None = None,
 ) -> Path:
     """Build the Verilated library of a configuration's accelerator, or find the one built before.
 
-    Verilator sees all of it, or, ``tiled``, a tile of the mesh and the rest; by default by ``FLAT_CORES``.
+    Verilator sees all of it, or, ``tiled``, a tile of the mesh and the rest; by default by ``FLAT_CORES``. A tile is
+    simulated alone, or in ``lanes`` of vectors.
 
     Raises
     ------
@@ -59,8 +61,9 @@ def build_accelerator(
     verilog = make_visible(cached_accelerator_verilog(config, folder, tiled))
     return build_library(
         verilog, "accelerator_ports" if tiled else ACCELERATOR_MODULE,
-        HARNESS / "accelerator.cpp", headers=[HARNESS / "streams.h", *[HARNESS / "tiles.h"] * tiled],
-        tile=TILE_MODULE if tiled else None, coverage=coverage, trace=trace, flags=VISIBLE_FLAGS, folder=folder)
+        HARNESS / "accelerator.cpp", headers=TILE_HEADERS if tiled else [HARNESS / "streams.h"],
+        tile=TILE_MODULE if tiled else None, lanes=lanes if tiled and not coverage else 0, coverage=coverage,
+        trace=trace, flags=VISIBLE_FLAGS, folder=folder)
 
 
 class AcceleratorSimulator(Simulation):
@@ -79,13 +82,19 @@ class AcceleratorSimulator(Simulation):
         Of a tiled simulation; the usable processors by default. What is simulated does not depend on it.
     trace : bool
         Make :meth:`record` possible; not with ``tiled``.
+    lanes : int, optional
+        Tiles that are simulated at once in vectors, a power of two, or 0; by :func:`~.tiles.lanes_for` by default. What
+        is simulated does not depend on it.
     """
 
     def __init__(self, config: PhantomConfig, coverage: bool = False, folder: Path | None = None,
-                 tiled: bool | None = None, threads: int | None = None, trace: bool = False):
+                 tiled: bool | None = None, threads: int | None = None, trace: bool = False,
+                 lanes: int | None = None):
         super().__init__("accelerator", coverage, folder)
         self.config = config
-        self._library = load_library(build_accelerator(config, coverage=coverage, trace=trace, tiled=tiled,
+        threads = threads or usable_processors()
+        lanes = lanes_for(config, threads) if lanes is None else lanes
+        self._library = load_library(build_accelerator(config, coverage=coverage, trace=trace, tiled=tiled, lanes=lanes,
                                                        folder=folder))
         self._offsets = {placed.register.name: (placed.offset, placed.register.words) for placed in CsrMap.placed()}
         self._counters = [placed.register.name for placed in CsrMap.placed() if placed.register.counter]
@@ -94,7 +103,7 @@ class AcceleratorSimulator(Simulation):
         options = memory_options(MemoryModel(0), [])
         lane_of = (c_int64 * config.mesh_cols)(*map(config.lane_of, range(config.mesh_cols)))
         shape = Shape(config.mesh_rows, config.mesh_cols, lane_of, config.pes * config.threads,
-                       stalls_layout(config).size, threads or usable_processors())
+                       stalls_layout(config).size, threads)
         self._created(self._library.accelerator_create(byref(options), byref(shape)), self._library.accelerator_destroy)
         self._signals = self._library.accelerator_signals(self._handle).decode().split()
         self.reset()

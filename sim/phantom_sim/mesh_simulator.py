@@ -21,6 +21,7 @@ from phantom_sim.core_library import Beats
 from phantom_sim.core_simulator import CHUNK_CYCLES, STALL_LIMIT, SimulationError
 from phantom_sim.rtl import cached_mesh_verilog, cached_tile_verilog
 from phantom_sim.simulation import Simulation
+from phantom_sim.tiles import TILE_HEADERS, lanes_for
 from phantom_sim.verilator import build_library
 
 __all__ = ["FLAT_CORES", "MeshRun", "MeshSimulator", "build_mesh", "usable_processors"]
@@ -90,15 +91,17 @@ class MeshRun:
 
 
 def build_mesh(
-    config: PhantomConfig, *, coverage: bool = False, tiled: bool | None = None, folder: Path | None = None
+    config: PhantomConfig, *, coverage: bool = False, tiled: bool | None = None, lanes: int = 0,
+    folder: Path | None = None
 ) -> Path:
     """Build the Verilated library of a configuration's mesh, or find the one built before.
 
-    Verilator sees all of it, or, ``tiled``, one tile; by default by ``FLAT_CORES``.
+    Verilator sees all of it, or, ``tiled``, one tile; by default by ``FLAT_CORES``. A tile is simulated alone, or
+    in ``lanes`` of vectors.
     """
     if config.cores > FLAT_CORES if tiled is None else tiled:
         return build_library(cached_tile_verilog(config, folder), TILE_MODULE, HARNESS / "mesh.cpp", tile=TILE_MODULE,
-                             headers=[HARNESS / "streams.h", HARNESS / "tiles.h"], coverage=coverage, folder=folder)
+                             lanes=0 if coverage else lanes, headers=TILE_HEADERS, coverage=coverage, folder=folder)
     return build_library(cached_mesh_verilog(config, folder), "mesh_ports", HARNESS / "mesh.cpp",
                          headers=[HARNESS / "streams.h"], coverage=coverage, folder=folder)
 
@@ -128,22 +131,27 @@ class MeshSimulator(Simulation):
         As :func:`build_mesh` has it.
     threads : int, optional
         Of a tiled simulation; the usable processors by default. What is simulated does not depend on it.
+    lanes : int, optional
+        Tiles that are simulated at once in vectors, a power of two, or 0; by :func:`~.tiles.lanes_for` by default. What
+        is simulated does not depend on it.
     """
 
     def __init__(self, config: PhantomConfig, coverage: bool = False, folder: Path | None = None,
-                 tiled: bool | None = None, threads: int | None = None):
+                 tiled: bool | None = None, threads: int | None = None, lanes: int | None = None):
         super().__init__("mesh", coverage, folder)
         self.config = config
         self._layouts = {"moving": moving_packet(config), "stationary": stationary_packet(config)}
         sums = sum_packet(config)
-        self._library = _load(build_mesh(config, coverage=coverage, tiled=tiled, folder=folder))
+        threads = threads or usable_processors()
+        lanes = lanes_for(config, threads) if lanes is None else lanes
+        self._library = _load(build_mesh(config, coverage=coverage, tiled=tiled, lanes=lanes, folder=folder))
         self._sum_words = payload_words(sums)
         lane_of = (c_int64 * config.mesh_cols)(*map(config.lane_of, range(config.mesh_cols)))
         geometry = _Geometry(
             config.mesh_rows, config.mesh_cols, config.mesh_rows * config.drain_lanes,
             *(payload_words(layout) for layout in self._layouts.values()), self._sum_words,
             *(layout.size for layout in self._layouts.values()), config.cores * config.pes, config.threads,
-            sums["tile_last"].offset, lane_of, stalls_layout(config).size, threads or usable_processors())
+            sums["tile_last"].offset, lane_of, stalls_layout(config).size, threads)
         self._created(self._library.mesh_create(byref(geometry)), self._library.mesh_destroy)
 
     def run(

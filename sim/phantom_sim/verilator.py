@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import logging
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ from importlib import metadata, util
 from pathlib import Path
 
 from phantom_sim.evaluation_parts import PART_CHARACTERS, cut_evaluation
+from phantom_sim.lanes import write_lanes
 
 __all__ = [
     "VERILATOR_FLAGS", "Verilator", "VerilatorError", "build_library", "cache_folder", "content_hash",
@@ -44,6 +46,7 @@ VERILATOR_FLAGS = (
 POSITION_FLAGS = ("-std=c++17", "-fPIC", "-fvisibility=hidden", "-fno-gnu-unique")
 FAST_FLAGS = ("-O2", *POSITION_FLAGS)
 TILE_FLAGS = ("-std=c++20", "-pthread", "-DPHANTOM_TILES=1")  # a harness with many instances, shared by threads
+LANE_FLAGS = ("-march=native", "-Wno-psabi")  # the library stays on this machine
 SLOW_FLAGS = ("-O0", *POSITION_FLAGS)  # constructors and the like, which run once
 
 
@@ -136,6 +139,7 @@ def build_library(
     trace: bool = False,
     flags: Sequence[str] = (),
     tile: str | None = None,
+    lanes: int = 0,
     folder: Path | None = None,
 ) -> Path:
     """Build a shared library of a Verilated design and its C++ harness, or find the one built before.
@@ -157,6 +161,10 @@ def build_library(
     tile : str, optional
         A module of which the harness makes many instances, beside ``top`` or the same as ``top``: the class ``Vtile``,
         with its work at the clock edge in parts (:mod:`.evaluation_parts`). The harness sees ``PHANTOM_TILES`` defined.
+    lanes : int
+        Instances of the tile in an object of vectors (:mod:`.lanes`), a power of two from 4 to 64: the harness sees
+        ``PHANTOM_LANES`` defined as this number. Without vectors if it is 0, or if the tile's code cannot be translated
+        (which is logged).
     folder : Path, optional
         Where libraries are kept; :func:`cache_folder` by default.
 
@@ -169,8 +177,13 @@ def build_library(
     ------
     VerilatorError
         If Verilator or the compiler fails; names the log.
+    ValueError
+        If ``lanes`` is another number.
     """
-    build = _Build(find_verilator(), top, harness, folder or cache_folder(), coverage, trace, tuple(flags), tile)
+    if lanes not in (0, 4, 8, 16, 32, 64):
+        raise ValueError(f"lanes must be 0, 4, 8, 16, 32 or 64, not {lanes!r}")
+    build = _Build(find_verilator(), top, harness, folder or cache_folder(), coverage, trace, tuple(flags), tile,
+                   lanes)
     texts = [path.read_text(encoding="utf-8") for path in (harness, *headers)]
     target = build.folder / f"{top}-{content_hash(verilog, top, *texts, *build.settings)}"
     library = target / LIBRARY
@@ -189,6 +202,15 @@ def content_hash(*texts: str) -> str:
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:24]
 
 
+@lru_cache(maxsize=1)
+def processor() -> str:
+    """What kind of processor this is: what was compiled for it may not run on another kind."""
+    known = Path("/proc/cpuinfo")
+    text = known.read_text(encoding="utf-8") if known.is_file() else platform.processor()
+    kinds = re.findall(r"^(?:vendor_id|cpu family|model|model name|flags)\s*:.*$", text, re.MULTILINE)
+    return "\n".join(sorted(set(kinds))) or text
+
+
 @dataclass(frozen=True)
 class _Build:
     """The steps of a build, each logged."""
@@ -201,6 +223,7 @@ class _Build:
     trace: bool
     flags: tuple[str, ...]
     tile: str | None
+    lanes: int
 
     @property
     def models(self) -> dict[str, str]:
@@ -217,7 +240,8 @@ class _Build:
     def settings(self) -> list[str]:
         """What the result depends on besides the sources."""
         return [self.verilator.version, *self.arguments, *FAST_FLAGS, "/", *SLOW_FLAGS, "/",
-                *(["/", self.tile, str(PART_CHARACTERS), *TILE_FLAGS] if self.tile else [])]
+                *(["/", self.tile, str(PART_CHARACTERS), *TILE_FLAGS] if self.tile else []),
+                *([str(self.lanes), *LANE_FLAGS, processor()] if self.lanes else [])]
 
     @property
     def compiler(self) -> list[str]:
@@ -239,32 +263,46 @@ class _Build:
             done.mkdir()
             source = done / f"{self.top}.v"
             source.write_text(verilog, encoding="utf-8")
-            archives = [self._model(log, work / prefix, source, prefix, module)
+            flags: list[str] = []
+            archives = [self._model(log, work / prefix, source, prefix, module, flags)
                         for prefix, module in self.models.items()]
             self._step(log, [
-                *self.compiler, *(TILE_FLAGS if self.tile else ()), *(f"-I{work / one}" for one in self.models),
+                *self.compiler, *(TILE_FLAGS if self.tile else ()), *flags, *(f"-I{work / one}" for one in self.models),
                 f"-I{self.harness.parent.resolve()}", "-shared", "-Wl,-Bsymbolic", "-o", str(done / LIBRARY),
                 str(self.harness.resolve()), *map(str, archives), *map(str, self._runtime(log)),
             ])
             shutil.move(log, done / "build.log")
             done.rename(target)
 
-    def _model(self, log: Path, objects: Path, source: Path, prefix: str, module: str) -> Path:
-        """Verilate and compile a module; the archive of its objects."""
+    def _model(self, log: Path, objects: Path, source: Path, prefix: str, module: str, flags: list[str]) -> Path:
+        """Verilate and compile a module; the archive of its objects. Flags for its users are added to ``flags``."""
         self._step(log, [
             str(self.verilator.program), "--cc", *self.arguments, "--top-module", module, "--prefix", prefix,
             "--Mdir", str(objects), str(source),
         ])
         if prefix == TILE_PREFIX:
-            try:
-                cut_evaluation(objects, prefix)
-            except ValueError as error:
-                raise VerilatorError(f"Verilator {self.verilator.version}: {error}") from None
+            flags += self._divide(objects, prefix)
         self._step(log, [
             "make", f"-j{len(os.sched_getaffinity(0))}", "-C", str(objects), "-f", f"{prefix}.mk",
-            f"{prefix}__ALL.a", f"OPT_FAST={' '.join(FAST_FLAGS)}", f"OPT_SLOW={' '.join(SLOW_FLAGS)}",
+            f"{prefix}__ALL.a", f"OPT_FAST={' '.join((*FAST_FLAGS, *flags))}",
+            f"OPT_SLOW={' '.join((*SLOW_FLAGS, *flags))}",
         ])
         return objects / f"{prefix}__ALL.a"
+
+    def _divide(self, objects: Path, prefix: str) -> list[str]:
+        """Let a class that has many instances do its work in lanes or, if that cannot be, in parts; flags for that."""
+        if self.lanes:
+            try:
+                write_lanes(objects, prefix)
+            except ValueError as error:
+                logger.warning("%s is simulated without lanes: %s", self.tile, error)
+            else:
+                return [*LANE_FLAGS, f"-DPHANTOM_LANES={self.lanes}", f"-I{self.harness.parent.resolve()}"]
+        try:
+            cut_evaluation(objects, prefix)
+        except ValueError as error:
+            raise VerilatorError(f"Verilator {self.verilator.version}: {error}") from None
+        return []
 
     def _runtime(self, log: Path) -> list[Path]:
         """Object files of Verilator's run-time library, compiled once for all designs."""

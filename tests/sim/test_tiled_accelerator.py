@@ -16,9 +16,10 @@ CONFIG = replace(PhantomConfig.preset("tiny"), mesh_rows=2)
 
 @pytest.fixture(scope="module")
 def simulators():
-    """The whole accelerator; tiles in one thread; tiles in more threads than the machine may have."""
-    opened = [AcceleratorSimulator(CONFIG, tiled=False),
-              *(AcceleratorSimulator(CONFIG, tiled=True, threads=threads) for threads in (1, 3))]
+    """The whole accelerator; tiles in one thread; tiles in more threads than the machine may have; tiles in lanes."""
+    opened = [AcceleratorSimulator(CONFIG, tiled=False), *(
+        AcceleratorSimulator(CONFIG, tiled=True, threads=threads, lanes=lanes)
+        for threads, lanes in ((1, 0), (3, 0), (1, 4), (2, 4)))]
     yield opened
     for simulator in opened:
         simulator.close()
@@ -52,6 +53,6 @@ def test_same_cycles_when_a_job_is_aborted(simulators):
     for simulator in simulators:
         simulator.reset()
     stopped = [compare_job(simulator, job, activations, expected, abort_after=900).result for simulator in simulators]
-    assert stopped[0].status.name == "ABORTED" and stopped[1:] == stopped[:1] * 2
+    assert stopped[0].status.name == "ABORTED" and stopped[1:] == stopped[:1] * 4
     for simulator in simulators:  # and nothing of it is left in the mesh
         assert compare_job(simulator, job, activations, expected).differences == []

@@ -22,9 +22,11 @@ FIELDS = ("cycles", "results", "result_cycles", "result_links", "tiles", "produc
 
 @pytest.fixture(scope="module", params=MESHES)
 def simulators(request):
-    """The whole mesh; tiles in one thread; tiles in more threads than the machine may have."""
+    """The whole mesh; tiles in one thread; tiles in more threads than the machine may have; tiles in lanes."""
     config = MESHES[request.param]
-    opened = [MeshSimulator(config, tiled=False), *(MeshSimulator(config, tiled=True, threads=n) for n in (1, 3))]
+    opened = [MeshSimulator(config, tiled=False), *(
+        MeshSimulator(config, tiled=True, threads=threads, lanes=lanes)
+        for threads, lanes in ((1, 0), (3, 0), (1, 4), (2, 4)))]  # 6 tiles are 4 and 2 in lanes, or 3 and 3
     yield opened
     for simulator in opened:
         simulator.close()
@@ -49,9 +51,10 @@ def test_same_in_every_cycle(simulators, kind):
                 np.testing.assert_array_equal(getattr(run, name), getattr(whole, name), err_msg=name)
 
 
-def test_reset_in_the_middle_leaves_no_trace(simulators):
+@pytest.mark.parametrize("number", [2, 4])
+def test_reset_in_the_middle_leaves_no_trace(simulators, number):
     rng = np.random.default_rng(12)
-    simulator = simulators[2]
+    simulator = simulators[number]
     layer, activations = random_layer(rng, simulator.config, "conv3x3", (200, 1500))
     program = lower_to_mesh(layer, activations, simulator.config)
     with pytest.raises(SimulationError, match="not finished in time"):

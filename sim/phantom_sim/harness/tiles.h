@@ -1,107 +1,30 @@
-// A mesh made of Verilated tiles: each place of the mesh is an instance of one class, and threads share the places.
+// A mesh made of Verilated tiles: each place of the mesh is an instance of one class, or a lane of one, and threads
+// share the places.
 #ifndef PHANTOM_TILES_H
 #define PHANTOM_TILES_H
 
 #include <algorithm>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <thread>
-#include <type_traits>
+#include <utility>
 #include <vector>
 
-#include <sched.h>
-
-#include "Vtile.h"
+#include "crew.h"
 #include "streams.h"
 #include "verilated.h"
 
-// The parts of what a tile does at the clock edge, in their order.
-extern void (*const Vtile_parts[])(Vtile___024root*);
-extern const size_t Vtile_part_count;
+#ifndef PHANTOM_LANES
+#define PHANTOM_LANES 0
+#endif
+#if PHANTOM_LANES
+#include "lane_block.h"
+#else
+#include "tile_block.h"
+#endif
 
 namespace phantom {
-
-// --- threads ---------------------------------------------------------------------------------------------------
-
-// Persistent threads that share the jobs of a round; the caller of `round` is one of them. Between rounds they spin,
-// and give the processor away now and then, so that more threads than processors go on, too. While nobody simulates
-// (`rest`) they sleep.
-class Crew {
-public:
-    Crew(int threads, size_t jobs, std::function<void(size_t)> work) : jobs_(jobs), work_(std::move(work)) {
-        for (int index = 1; index < threads; ++index) threads_.emplace_back([this] { serve(); });
-    }
-
-    ~Crew() {
-        state_ = kEnd;
-        state_.notify_all();
-        for (std::thread& thread : threads_) thread.join();
-    }
-
-    Crew(const Crew&) = delete;
-    Crew& operator=(const Crew&) = delete;
-
-    void wake() {
-        state_ = kAwake;
-        state_.notify_all();
-    }
-
-    void rest() { state_ = kAsleep; }
-
-    // Does every job once.
-    void round() {
-        left_.store(jobs_, std::memory_order_relaxed);
-        // the number of the round in the upper half: who comes late finds no jobs of an old round
-        next_.store(uint64_t(++round_) << 32, std::memory_order_release);
-        work(round_);
-        for (int spins = 0; left_.load(std::memory_order_acquire) != 0; ++spins) pause(spins);
-    }
-
-private:
-    enum : int { kAsleep, kAwake, kEnd };
-
-    static void pause(int spins) {
-        if (spins % 4096 == 4095) sched_yield();
-        else __builtin_ia32_pause();
-    }
-
-    void work(uint32_t round) {
-        uint64_t next = next_.load(std::memory_order_acquire);
-        while (next >> 32 == round && uint32_t(next) < jobs_) {
-            if (!next_.compare_exchange_weak(next, next + 1, std::memory_order_acq_rel)) continue;
-            work_(uint32_t(next));
-            left_.fetch_sub(1, std::memory_order_acq_rel);
-            next = next_.load(std::memory_order_acquire);
-        }
-    }
-
-    void serve() {
-        uint32_t seen = 0;
-        for (int spins = 0;; ++spins) {
-            const uint32_t round = uint32_t(next_.load(std::memory_order_acquire) >> 32);
-            if (round != seen) {
-                work(seen = round);
-                spins = 0;
-                continue;
-            }
-            const int state = state_.load(std::memory_order_acquire);
-            if (state == kEnd) return;
-            if (state == kAsleep) state_.wait(kAsleep, std::memory_order_acquire);
-            else pause(spins);
-        }
-    }
-
-    size_t jobs_;
-    std::function<void(size_t)> work_;
-    uint32_t round_ = 0;
-    alignas(64) std::atomic<uint64_t> next_{0};
-    alignas(64) std::atomic<size_t> left_{0};
-    alignas(64) std::atomic<int> state_{kAsleep};
-    std::vector<std::thread> threads_;
-};
 
 // --- links -----------------------------------------------------------------------------------------------------
 
@@ -116,22 +39,19 @@ struct Link {
 // The two ends of one kind of link at a tile.
 template <typename Port>
 struct Ends {
-    uint8_t &in_valid, &in_ready;
-    Port& in_payload;
-    uint8_t &out_valid, &out_ready;
-    Port& out_payload;
+    StreamPins<Port> at;
     size_t in, out;  // links
 
-    void take(const std::vector<Link<Port>>& links) {
-        in_valid = links[in].valid;
-        in_payload = links[in].payload;
-        out_ready = links[out].ready;
+    void take(const std::vector<Link<Port>>& links) const {
+        at.in.valid.put(links[in].valid);
+        at.in.payload.put(links[in].payload);
+        at.out.ready.put(links[out].ready);
     }
 
     void give(std::vector<Link<Port>>& links) const {
-        links[in].ready = in_ready;
-        links[out].valid = out_valid;
-        links[out].payload = out_payload;
+        links[in].ready = at.in.ready.get();
+        links[out].valid = at.out.valid.get();
+        links[out].payload = at.out.payload.get();
     }
 };
 
@@ -199,14 +119,6 @@ struct MeshShape {
 
 // The ports of phantom_sim.mesh_ports.MeshPorts over tiles that are connected as phantom_hw.mesh.mesh does it.
 class TiledMesh {
-    template <typename T>
-    using Plain = std::remove_reference_t<T>;
-    using Moving = Plain<decltype(Vtile::moving_in___05Fpayload)>;
-    using Stationary = Plain<decltype(Vtile::stationary_in___05Fpayload)>;
-    using Sums = Plain<decltype(Vtile::sums_in___05Fpayload)>;
-    using Activity = Plain<decltype(Vtile::activity)>;
-    using Stalls = Plain<decltype(Vtile::stalls)>;
-
 public:
     uint8_t clk = 0, rst = 0, idle = 0;
     uint64_t moving_valid = 0, moving_ready = 0, stationary_valid = 0, stationary_ready = 0;
@@ -217,39 +129,35 @@ public:
     TiledMesh(VerilatedContext* context, const MeshShape& shape, std::function<void()> beside = {})
         : shape_(shape), seen_(shape.rows * shape.cols),
           beside_(std::move(beside)),
-          blocks_(std::min(beside_ && shape.threads > 1 ? 2 * shape.threads : shape.threads, shape.rows)),
+          block_count_(std::min(beside_ && shape.threads > 1 && !PHANTOM_LANES ? 2 * shape.threads : shape.threads,
+                                shape.rows)),
           crew_(int(std::min<size_t>(shape.threads, jobs())), jobs(), [this](size_t job) {
               if (beside_ && job-- == 0) beside_();
               else step(job);
           }) {
         const size_t rows = shape.rows, cols = shape.cols;
-        for (size_t i = 0; i < rows * cols; ++i) tiles_.push_back(std::make_unique<Vtile>(context, "tile"));
         const size_t moving = rows * (cols + 1), stationary = (rows + 1) * cols, sums = rows * cols;
         // a link that has one end only offers nothing, or takes nothing
         for (auto* links : {&moving_.now, &moving_.next}) links->resize(moving);
         for (auto* links : {&stationary_.now, &stationary_.next}) links->resize(stationary);
         for (auto* links : {&sums_.now, &sums_.next}) links->resize(2 * sums);
-        for (size_t r = 0; r < rows; ++r) {
-            moving_.ends.push_back(r * (cols + 1));
-            for (size_t c = 0; c < cols; ++c) {
-                Vtile& tile = *tiles_[r * cols + c];
-                const bool first = c == 0 || shape.lane_of[c - 1] != shape.lane_of[c];
-                const bool last = c + 1 == cols || shape.lane_of[c + 1] != shape.lane_of[c];
-#define PHANTOM_ENDS(kind, in, out) \
-    {tile.kind##_in___05Fvalid, tile.kind##_in___05Fready, tile.kind##_in___05Fpayload, \
-     tile.kind##_out___05Fvalid, tile.kind##_out___05Fready, tile.kind##_out___05Fpayload, in, out}
+        for (size_t block = 0; block < block_count_; ++block) {
+            std::vector<uint8_t> columns;
+            for (size_t i = first(block); i < first(block + 1); ++i) columns.push_back(uint8_t(i % cols));
+            blocks_.push_back(std::make_unique<TileBlock>(context, columns));
+            for (size_t i = first(block); i < first(block + 1); ++i) {
+                const TilePins pins = blocks_.back()->pins(i - first(block));
+                const size_t r = i / cols, c = i % cols;
+                const bool starts = c == 0 || shape.lane_of[c - 1] != shape.lane_of[c];
                 places_.push_back({
-                    PHANTOM_ENDS(moving, r * (cols + 1) + c, r * (cols + 1) + c + 1),
-                    PHANTOM_ENDS(stationary, r * cols + c, (r + 1) * cols + c),
-                    PHANTOM_ENDS(sums, r * cols + c + (first ? sums : size_t(-1)), r * cols + c)});
-#undef PHANTOM_ENDS
-                if (last) sums_.ends.push_back(r * cols + c);
-                tile.column = c;
-                tile.eval();
-                give(r * cols + c);
+                    {pins.moving, i + r, i + r + 1}, {pins.stationary, i, i + cols},
+                    {pins.sums, i + (starts ? sums : size_t(-1)), i}, pins});
+                if (c == 0) moving_.ends.push_back(i + r);
+                if (c + 1 == cols || shape.lane_of[c + 1] != shape.lane_of[c]) sums_.ends.push_back(i);
+                give(i);
             }
         }
-        for (size_t i = 0; i < tiles_.size(); ++i) settle(i);
+        for (size_t block = 0; block < block_count_; ++block) settle(block);
         for (size_t c = 0; c < cols; ++c) stationary_.ends.push_back(c);
         moving_payload.resize(moving_.ends.size() * moving_.kWords);
         stationary_payload.resize(stationary_.ends.size() * stationary_.kWords);
@@ -261,7 +169,7 @@ public:
     }
 
     void final() {
-        for (auto& tile : tiles_) tile->final();
+        for (auto& block : blocks_) block->final();
     }
 
     void wake() { crew_.wake(); }
@@ -279,7 +187,7 @@ public:
         stationary_.offer(stationary_valid, stationary_payload);
         sums_.accept(sums_ready);
         bool quiet = !rst;
-        for (size_t i = 0; i < tiles_.size(); ++i) quiet &= seen_[i].idle;
+        for (const Seen& seen : seen_) quiet &= seen.idle;
         crew_.round();
         idle = quiet;
         swap();
@@ -287,10 +195,17 @@ public:
     }
 
 private:
+    using Moving = decltype(TilePins::moving)::Type;
+    using Stationary = decltype(TilePins::stationary)::Type;
+    using Sums = decltype(TilePins::sums)::Type;
+    using Activity = decltype(TilePins::activity)::Type;
+    using Stalls = decltype(TilePins::stalls)::Type;
+
     struct Place {
         Ends<Moving> moving;
         Ends<Stationary> stationary;
         Ends<Sums> sums;
+        TilePins pins;
     };
 
     struct alignas(64) Seen {
@@ -299,44 +214,43 @@ private:
         uint8_t idle;
     };
 
-    size_t jobs() const { return blocks_ + (beside_ ? 1 : 0); }
+    size_t jobs() const { return block_count_ + (beside_ ? 1 : 0); }
 
-    // Clocks the tiles of neighbouring mesh rows part by part: the code of a part stays in the cache while all tiles
-    // run it.
+    // The first tile of a block, which has all tiles of some neighbouring mesh rows.
+    size_t first(size_t block) const { return block * shape_.rows / block_count_ * shape_.cols; }
+
+    // Clocks the tiles of a block.
     void step(size_t block) {
-        const size_t rows = shape_.rows, cols = shape_.cols;
-        const size_t first = block * rows / blocks_ * cols, end = (block + 1) * rows / blocks_ * cols;
-        for (size_t i = first; i < end; ++i) {
-            Vtile& tile = *tiles_[i];
+        for (size_t i = first(block); i < first(block + 1); ++i) {
             places_[i].moving.take(moving_.now);
             places_[i].stationary.take(stationary_.now);
             places_[i].sums.take(sums_.now);
-            tile.rst = rst;
-            tile.clk = 1;
-            tile.eval();
         }
-        for (size_t part = 0; part < Vtile_part_count; ++part)
-            for (size_t i = first; i < end; ++i) Vtile_parts[part](tiles_[i]->rootp);
-        for (size_t i = first; i < end; ++i) give(i);
-        for (size_t i = first; i < end; ++i) settle(i);
+        blocks_[block]->rise(rst);
+        for (size_t i = first(block); i < first(block + 1); ++i) give(i);
+        settle(block);
     }
 
-    // The one output that depends on an input: whether a tile takes a sum may depend on whether one is offered.
-    void settle(size_t index) {
-        Ends<Sums>& sums = places_[index].sums;
-        sums.in_valid = sums_.next[sums.in].valid;
-        tiles_[index]->clk = 0;
-        tiles_[index]->eval();
-        sums_.next[sums.in].ready = sums.in_ready;
+    // The one output that depends on an input: whether a tile takes a sum may depend on whether one is offered. Sums
+    // go along mesh rows, so that all that is needed is in the block.
+    void settle(size_t block) {
+        for (size_t i = first(block); i < first(block + 1); ++i) {
+            const Ends<Sums>& sums = places_[i].sums;
+            sums.at.in.valid.put(sums_.next[sums.in].valid);
+        }
+        blocks_[block]->settle();
+        for (size_t i = first(block); i < first(block + 1); ++i) {
+            const Ends<Sums>& sums = places_[i].sums;
+            sums_.next[sums.in].ready = sums.at.in.ready.get();
+        }
     }
 
     void give(size_t index) {
-        const Vtile& tile = *tiles_[index];
         const Place& place = places_[index];
         place.moving.give(moving_.next);
         place.stationary.give(stationary_.next);
         place.sums.give(sums_.next);
-        seen_[index] = {tile.activity, tile.stalls, tile.idle};
+        seen_[index] = {place.pins.activity.get(), place.pins.stalls.get(), place.pins.idle.get()};
     }
 
     void swap() {
@@ -370,7 +284,7 @@ private:
     }
 
     MeshShape shape_;
-    std::vector<std::unique_ptr<Vtile>> tiles_;
+    std::vector<std::unique_ptr<TileBlock>> blocks_;
     std::vector<Place> places_;
     std::vector<Seen> seen_;
     Links<Moving> moving_;
@@ -378,7 +292,7 @@ private:
     Links<Sums> sums_;
     bool clocked_ = false;
     std::function<void()> beside_;
-    size_t blocks_;
+    size_t block_count_;
     Crew crew_;  // the last member: its threads end first
 };
 

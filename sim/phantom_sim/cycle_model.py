@@ -155,7 +155,8 @@ def limits(config: PhantomConfig, groups: int, outputs: int, span: int, nodes: b
         lanes=config.drain_lanes if nodes else 1, pe_rows=config.pe_rows, pe_cols=config.pe_cols,
         threads=config.threads, window_groups=config.window_groups, size=config.group, refill=config.refill_groups,
         in_order=int(config.tds == "in_order"), skip_empty=int(config.skip_empty),
-        split_banks=int(config.split_banks), row_slots=config.row_slots, item_slots=config.item_slots, slots=ResultQueue.SLOTS, result_latency=PhantomCore.result_latency(config),
+        split_banks=int(config.split_banks), row_slots=config.row_slots, item_slots=config.item_slots,
+        slots=ResultQueue.SLOTS, result_latency=PhantomCore.result_latency(config),
         activity_delay=ProcessingElement.ACTIVITY_DELAY, release_delay=ProcessingElement.RELEASE_DELAY,
         start_delay=DrainControl.START_DELAY, groups=groups, outputs=outputs, span=span)
 

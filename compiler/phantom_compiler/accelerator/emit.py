@@ -120,7 +120,7 @@ class LayerEmitter:
         if i and not ahead:
             self.stream.fence("stream_moving", "stream_stationary")
         if fresh:
-            self.loader.load(piece.band)
+            self.loader.fill(piece.band)
         segment = self._segment(piece)
         program = np.concatenate([programs[i], segment.rows])
         self.stream.add("LOAD_PROGRAM", address=self.image.add(program), count=len(program),
@@ -133,6 +133,10 @@ class LayerEmitter:
                 if packets.count:
                     self.stream.add("LOAD_STATIONARY", address=self.addresses[key][column], count=packets.words,
                                     offset=self._packets_place(i, piece), columns=1 << column)
+        if fresh:
+            # a loader that writes zeros takes no activations, and these would block whatever is read behind them
+            self.stream.fence("load_moving")
+            self.loader.load(piece.band)
 
     def _send(self, i: int, piece: _Piece, bases: int) -> None:
         segment, start, per_step = self._segment(piece), i % 2 * self.program_half, bases // piece.steps

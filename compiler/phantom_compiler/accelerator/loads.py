@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from phantom_hw.config import PhantomConfig
@@ -33,27 +34,40 @@ class BandLoader:
     bands: Bands
     stream: CommandStream
 
-    def load(self, number: int) -> None:
-        """Fill the buffers with what a band needs and they do not hold."""
-        band = self.bands.bands[number]
-        for r, share in enumerate(band.shares):
-            if share.blocks.size and share.fresh < share.rows[1]:
-                self._share(band.image, share, self.bands.origin(self.config, number, r), 1 << r)
+    def fill(self, number: int) -> None:
+        """Write zeros where a band needs them; before its activations are loaded."""
+        source, hold = self.bands.layout.source, self.form.height
+        top, spacing = source.origin[0], source.spacing[0]
+        for r, share in self._shares(number):
+            first, last = self._needed(share)
+            rows = (top + first * hold * spacing, top + (min(last * hold, self.form.shape[2]) - 1) * spacing + 1)
+            if first == last:
+                rows = share.rows[1], share.rows[1]
+            self._zeros(share, rows, self.bands.origin(self.config, number, r), 1 << r)
 
-    def _share(self, image: int, share: Share, origin: int, mesh_rows: int) -> None:
+    def load(self, number: int) -> None:
+        """Load the activations that a band needs and the buffers do not hold."""
+        phases = self.bands.layout.row_phases  # if there are several, a line is a row
+        for r, share in self._shares(number):
+            first, last = self._needed(share)
+            whole = max(first, min(last, self.form.shape[2] // self.form.height))  # lines without missing rows
+            for begin, end in ((first, whole), (whole, last)):
+                for line in range(begin, min(begin + phases, end)):
+                    self._lines(self.bands.bands[number].image, line, -(-(end - line) // phases), phases,
+                                self.bands.origin(self.config, number, r), 1 << r)
+
+    def _shares(self, number: int) -> Iterator[tuple[int, Share]]:
+        """The mesh rows whose buffers do not hold all that a band needs."""
+        for r, share in enumerate(self.bands.bands[number].shares):
+            if share.blocks.size and share.fresh < share.rows[1]:
+                yield r, share
+
+    def _needed(self, share: Share) -> tuple[int, int]:
+        """Lines of slots that are missing, from the first one to before the last one."""
         source, form = self.bands.layout.source, self.form
         top, spacing, hold = source.origin[0], source.spacing[0], form.height
         first = min(form.lines, max(0, -((top - share.fresh) // spacing) // hold))
-        last = max(first, min(form.lines, ((share.rows[1] - 1 - top) // spacing) // hold + 1))
-        rows = (top + first * hold * spacing, top + (min(last * hold, form.shape[2]) - 1) * spacing + 1)
-        if first == last:
-            rows = share.rows[1], share.rows[1]
-        self._zeros(share, rows, origin, mesh_rows)
-        whole = max(first, min(last, form.shape[2] // hold))  # lines without missing rows
-        for begin, end in ((first, whole), (whole, last)):
-            phases = self.bands.layout.row_phases  # if there are several, a line is a row
-            for line in range(begin, min(begin + phases, end)):
-                self._lines(image, line, -(-(end - line) // phases), phases, origin, mesh_rows)
+        return first, max(first, min(form.lines, ((share.rows[1] - 1 - top) // spacing) // hold + 1))
 
     def _zeros(self, share: Share, loaded: tuple[int, int], origin: int, mesh_rows: int) -> None:
         """Zeros wherever something may be read that is not loaded."""

@@ -67,16 +67,14 @@ class TensorFormat:
 
     @property
     def slot_pitch(self) -> int:
-        """Bytes from a slot to the next."""
-        return slot_bytes(self.config.chunk, self.config.act_width, 1) - (
-            self._value_bytes(self.config.chunk) - self._value_bytes(self.width * self.height)) + self._fill()
+        """Bytes from a slot to the next: no slot that fits into a word of the bus lies in two."""
+        used = slot_bytes(self.config.chunk, self.config.act_width, 1) - (
+            self._value_bytes(self.config.chunk) - self._value_bytes(self.width * self.height))
+        whole = 1 << (used - 1).bit_length()
+        return whole if SLOT_UNIT <= whole <= self.config.bus_width // 8 else -(-used // SLOT_UNIT) * SLOT_UNIT
 
     def _value_bytes(self, positions: int) -> int:
         return -(-positions * self.config.act_width // 8)
-
-    def _fill(self) -> int:
-        used = -(-self.config.chunk // 8) + self._value_bytes(self.width * self.height)
-        return -used % SLOT_UNIT
 
     @property
     def line_pitch(self) -> int:

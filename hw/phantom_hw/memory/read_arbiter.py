@@ -8,6 +8,7 @@ from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
+from phantom_hw.core.logic import any_of, one_hot_select
 from phantom_hw.memory.align import ByteAligner, dense_layout, word_layout
 from phantom_hw.memory.burst import request_layout
 from phantom_hw.memory.parameters import BusParameters
@@ -20,15 +21,18 @@ MAX_CLIENTS = 16
 class ReadArbiter(wiring.Component):
     """Lets clients read in turn, and gives each the bytes that it asked for from byte 0 of a word on.
 
-    Of the clients that ask in a cycle the one with the lowest number comes first. A request that was taken is not
-    overtaken any more. The data come in the order in which the requests were taken: a client that does not take its
-    data blocks the others. A request that the manager refuses leaves its client waiting, until a reset.
+    Of the clients that ask in a cycle the one with the lowest number comes first; the last ``fair`` clients take turns.
+    A request that was taken is not overtaken any more. The data come in the order in which the requests were taken: a
+    client that does not take its data blocks the others. A request that the manager refuses leaves its client waiting,
+    until a reset.
 
     Parameters
     ----------
     parameters : BusParameters
     clients : int
         1..16.
+    fair : int
+        How many of them take turns, 0..``clients``.
 
     Members
     -------
@@ -49,15 +53,17 @@ class ReadArbiter(wiring.Component):
     Raises
     ------
     ValueError
-        ``clients`` out of its range.
+        ``clients`` or ``fair`` out of its range.
     """
 
     LATENCY = ByteAligner.LATENCY
 
-    def __init__(self, parameters: BusParameters, clients: int):
+    def __init__(self, parameters: BusParameters, clients: int, fair: int = 0):
         if type(clients) is not int or not 1 <= clients <= MAX_CLIENTS:
             raise ValueError(f"clients must be an integer in 1..{MAX_CLIENTS}, not {clients!r}")
-        self._parameters, self._clients = parameters, clients
+        if type(fair) is not int or not 0 <= fair <= clients:
+            raise ValueError(f"fair must be an integer in 0..{clients}, not {fair!r}")
+        self._parameters, self._clients, self._fair = parameters, clients, fair
         request = request_layout(parameters)
         super().__init__({
             "requests": In(stream.Signature(request)).array(clients),
@@ -93,13 +99,23 @@ class ReadArbiter(wiring.Component):
         """Choose a request into the register that offers it to the manager."""
         offer, free = self.manager_request, Signal()
         m.d.comb += free.eq(owners.w_rdy & (~offer.valid | offer.ready))
-        asks = Signal(self._clients)
+        asks, first = Signal(self._clients), self._clients - self._fair  # of those that take turns
+        had = Signal(self._clients)  # those that had their turn in this round
         m.d.comb += asks.eq(Cat(port.valid for port in self.requests))
-        owner, chosen = Const(self._clients - 1), self.requests[-1].payload.as_value()
-        for number, port in reversed(list(enumerate(self.requests))):
-            m.d.comb += port.ready.eq(free & ~asks[:number].any() if number else free)
-            owner, chosen = Mux(asks[number], number, owner), Mux(asks[number], port.payload.as_value(), chosen)
-        m.d.comb += [owners.w_en.eq(asks.any() & free), owners.w_data.eq(owner)]
+        waiting = asks & ~had
+        eligible = Mux(asks[:first].any() | ~waiting.any(), asks, waiting)
+        chosen_one = Signal(self._clients)
+        m.d.comb += chosen_one.eq(eligible & (~eligible + 1)[:self._clients])
+        m.d.comb += [
+            *(port.ready.eq(free & one) for port, one in zip(self.requests, chosen_one, strict=True)),
+            owners.w_en.eq(asks.any() & free),
+            owners.w_data.eq(any_of([Mux(one, number, 0) for number, one in enumerate(chosen_one)])),
+        ]
+        chosen = one_hot_select(list(chosen_one), [port.payload.as_value() for port in self.requests])
+        if self._fair > 1:
+            turns = chosen_one & Const(-1 << first & (1 << self._clients) - 1, self._clients)
+            with m.If(owners.w_en & turns.any()):
+                m.d.sync += had.eq(Mux(waiting.any(), had | turns, turns))
         with m.If(offer.ready):
             m.d.sync += offer.valid.eq(0)
         with m.If(owners.w_en):

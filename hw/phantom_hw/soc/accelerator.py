@@ -38,7 +38,7 @@ __all__ = ["BUSES", "PhantomAccelerator", "accelerator_ports"]
 
 CSR_ADDRESS_BITS = 12
 COMMANDS, PARAMETERS, PROGRAM, STATIONARY, MOVING = range(5)
-"""Who reads memory, in the order of priority; from MOVING on one for each loader."""
+"""Who reads memory, in the order of priority; from MOVING on one for each loader, in turns."""
 READ_STATUS = {ErrorKind.REQUEST: Status.BAD_ADDRESS, ErrorKind.SLVERR: Status.READ_SLAVE_ERROR,
                ErrorKind.DECERR: Status.READ_DECODE_ERROR}
 WRITE_STATUS = {ErrorKind.REQUEST: Status.BAD_ADDRESS, ErrorKind.SLVERR: Status.WRITE_SLAVE_ERROR,
@@ -91,7 +91,8 @@ class PhantomAccelerator(wiring.Component):
         over = self._end(m, control, reader, writer)
         stopped = ResetInserter(over)
         m.submodules.window = window = stopped(WriteWindow(bus))
-        m.submodules.arbiter = arbiter = stopped(ReadArbiter(bus, MOVING + config.moving_loaders))
+        fair = config.moving_loaders
+        m.submodules.arbiter = arbiter = stopped(ReadArbiter(bus, MOVING + fair, fair))
         m.submodules.sequencer = sequencer = stopped(MovingSequencer(config))
         m.submodules.distributor = distributor = stopped(LoadDistributor(config))
         m.submodules.stationary = stationary = stopped(StationaryUnit(config))

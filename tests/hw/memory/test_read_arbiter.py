@@ -47,9 +47,9 @@ class Manager:
             address += count
 
 
-def simulate(width, plan, seed, stall, delay=0):
+def simulate(width, plan, seed, stall, delay=0, fair=0):
     """``plan``: for each client its requests. What each got, the order at the manager, and what was expected."""
-    dut = ReadArbiter(BusParameters(data_width=width), len(plan))
+    dut = ReadArbiter(BusParameters(data_width=width), len(plan), fair)
     bench = PortBench(dut, seed, stall)
     image = bytes(bench.rng.integers(0, 256, MEMORY, dtype=np.uint8))
     manager = Manager(bench, image, width, delay)
@@ -84,15 +84,24 @@ def requests(rng, count, width):
 
 
 @pytest.mark.parametrize("stall", [0.0, 0.3, 0.7])
-@pytest.mark.parametrize(("width", "clients"), [(64, 1), (64, 4), (128, 5), (512, 2)])
-def test_everyone_gets_its_bytes(width, clients, stall):
+@pytest.mark.parametrize(("width", "clients", "fair"), [(64, 1, 1), (64, 4, 0), (128, 5, 3), (512, 2, 2)])
+def test_everyone_gets_its_bytes(width, clients, fair, stall):
     seed = width + clients
     rng = np.random.default_rng(seed + 1)
     plan = [requests(rng, int(rng.integers(10, 30)), width) for _ in range(clients)]
-    pieces, expected, asked, _ = simulate(width, plan, seed, stall)
+    pieces, expected, asked, _ = simulate(width, plan, seed, stall, fair=fair)
     for client, (got, wanted) in enumerate(zip(pieces, expected, strict=True)):
         assert_same(f"client {client}", got, wanted)
     assert sorted(asked) == sorted(request for one in plan for request in one)
+
+
+def test_clients_take_turns():
+    """Client 0 is through first; the other three share what is left, one request each at a time."""
+    rng = np.random.default_rng(8)
+    plan = [requests(rng, 3, 64), *(requests(rng, 9, 64) for _ in range(3))]
+    pieces, expected, asked, _ = simulate(64, plan, 9, 0.0, delay=80, fair=3)
+    assert pieces == expected
+    assert asked == plan[0] + [request for together in zip(*plan[1:], strict=True) for request in together]
 
 
 def test_lowest_number_first():

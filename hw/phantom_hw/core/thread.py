@@ -18,7 +18,7 @@ class Thread(wiring.Component):
 
     The bank is a block RAM with one read and one write port. A product whose address was written in the cycle before
     takes the sum from a forwarding register; what the RAM gives while it writes the same address is never used. A drain
-    reads an address and leaves 0 there; it takes the place of a product.
+    reads an address and leaves 0 there, which it puts into the forwarding register; it takes the place of a product.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ class Thread(wiring.Component):
         ]
         product = Signal(signed(2 * width + 2))
         address = Signal(ceil_log2(config.acc_halves))
-        writing, draining, again = Signal(), Signal(), Signal()
+        writing, again = Signal(), Signal()
         stored = Signal(signed(config.acc_width), reset_less=True)
         last = Signal.like(stored)
         m.d.comb += read.addr.eq(self.address)
@@ -79,15 +79,14 @@ class Thread(wiring.Component):
             product.eq(left * right),
             address.eq(self.address),
             writing.eq(self.valid | self.drain),
-            draining.eq(self.drain),
             stored.eq(read.data),
-            last.eq(write.data),
-            again.eq(writing & (address == self.address)),
+            last.eq(Mux(self.drain, 0, write.data)),
+            again.eq(self.drain | (writing & (address == self.address))),
         ]
         m.d.comb += [
             write.en.eq(writing),
             write.addr.eq(address),
-            write.data.eq(Mux(draining, 0, Mux(again, last, stored)) + product),
+            write.data.eq(Mux(again, last, stored) + product),
             self.drained.eq(stored),
         ]
         return m

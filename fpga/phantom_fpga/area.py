@@ -39,7 +39,7 @@ class AreaRow:
     Attributes
     ----------
     block : str
-        A key of :data:`BLOCKS`.
+        A key of :data:`BLOCKS`, or the accelerator.
     config : str
         Name of the configuration.
     usage : Usage

@@ -13,7 +13,7 @@ from phantom_hw import emit
 from phantom_hw.config import PhantomConfig
 from rich.table import Table
 
-from phantom_fpga.area import DEVICE, TARGET_MHZ
+from phantom_fpga.area import DEVICE, TARGET_MHZ, AreaRow
 from phantom_fpga.boundary import register_ports
 from phantom_fpga.devices import Device
 from phantom_fpga.errors import FpgaError
@@ -77,6 +77,20 @@ class WholeArea:
         names = {"lut": "LUT4", "ff": "flip-flops", "multiplier": "MULT18", "ram": "DP16KD"}
         return [f"{getattr(self.usage, name):,} of {there:,} {names[name]}"
                 for name, there in CAPACITY.items() if getattr(self.usage, name) > there]
+
+    @property
+    def row(self) -> AreaRow:
+        """The whole as one block among others, for :func:`phantom_fpga.area.render`."""
+        placement = self.placement
+        return AreaRow(
+            block="accelerator",
+            config=self.config,
+            usage=self.usage,
+            comb=placement.utilization["TRELLIS_COMB"][0] if placement else None,
+            fmax_mhz=placement.fmax_mhz if placement else None,
+            path=placement.path if placement else None,
+            seed=placement.seed if placement else None,
+        )
 
 
 def kept_units(rtlil: str) -> list[str]:

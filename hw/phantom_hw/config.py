@@ -82,6 +82,8 @@ class PhantomConfig:
         Entries of the row program's memory; a power of two, 16..65536.
     lane_channels : int
         Output channels whose parameters a post-processing lane holds; a power of two, 16..4096.
+    row_blocks : int
+        Threads of a PE whose copy of the row values lies in block RAM instead of LUT-RAM, 0..``threads``.
     """
 
     name: str = "custom"
@@ -114,6 +116,7 @@ class PhantomConfig:
     stationary_words: int = 1024
     program_words: int = 1024
     lane_channels: int = 256
+    row_blocks: int = 0
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -151,6 +154,7 @@ class PhantomConfig:
         for field_name in ("moving_words", "stationary_words", "program_words"):
             self._range(field_name, 16, 65536, power_of_two=True)
         self._range("lane_channels", 16, 4096, power_of_two=True)
+        self._range("row_blocks", 0, self.threads)
         if self.act_width + self.weight_width > self.acc_width:
             raise ConfigError(
                 f"acc_width must hold a product: at least act_width + weight_width = "

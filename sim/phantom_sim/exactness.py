@@ -131,7 +131,7 @@ def random_config(rng: np.random.Generator, size: int = 100) -> PhantomConfig:
             "split_banks": bool(rng.integers(2)),
             "row_slots": int(rng.choice([2, 4, 8])), "row_width": link * int(rng.integers(1, 1 + max(1, 64 // link))),
             "item_slots": int(rng.choice([4, 8, 32])), "moving_link": link,
-            "chunk": int(rng.choice([4, 16, 64, int(rng.integers(4, 65))])),
+            "chunk": int(rng.choice([4, 16, 64, int(rng.integers(4, 65))])), "row_blocks": cols % (threads + 1),
         }
         if rows * cols * threads * lookahead > size:
             continue

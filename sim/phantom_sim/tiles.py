@@ -7,7 +7,7 @@ from pathlib import Path
 
 from phantom_hw.config import PhantomConfig
 
-from phantom_sim.verilator import processor
+from phantom_sim.processor import processor
 
 __all__ = ["TILE_HEADERS", "lanes_for"]
 

@@ -6,7 +6,6 @@ import fcntl
 import hashlib
 import logging
 import os
-import platform
 import re
 import shutil
 import subprocess
@@ -20,6 +19,7 @@ from pathlib import Path
 
 from phantom_sim.evaluation_parts import PART_CHARACTERS, cut_evaluation
 from phantom_sim.lanes import write_lanes
+from phantom_sim.processor import processor
 
 __all__ = [
     "VERILATOR_FLAGS", "Verilator", "VerilatorError", "build_library", "cache_folder", "content_hash",
@@ -200,15 +200,6 @@ def build_library(
 def content_hash(*texts: str) -> str:
     """Short name for some texts."""
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:24]
-
-
-@lru_cache(maxsize=1)
-def processor() -> str:
-    """What kind of processor this is: what was compiled for it may not run on another kind."""
-    known = Path("/proc/cpuinfo")
-    text = known.read_text(encoding="utf-8") if known.is_file() else platform.processor()
-    kinds = re.findall(r"^(?:vendor_id|cpu family|model|model name|flags)\s*:.*$", text, re.MULTILINE)
-    return "\n".join(sorted(set(kinds))) or text
 
 
 @dataclass(frozen=True)

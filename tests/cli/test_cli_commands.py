@@ -92,6 +92,7 @@ def test_settings_change_a_configuration_file(capsys, tmp_path):
     (["config", "--preset", "big"], "unknown preset 'big'; presets: icebreaker, paper, tangnano20k, tiny, ulx3s"),
     (["config", "--preset", "tiny", "--set", "threads"], "--set needs FIELD=VALUE, not 'threads'"),
     (["config", "--preset", "tiny", "--set", "threads=9"], "--set: threads must be an integer in 1..8, not 9"),
+    (["config", "--preset", "tiny", "--set", "row_blocks=4"], "--set: row_blocks must be an integer in 0..3, not 4"),
     (["config", "--preset", "tiny", "--set", "threads=two"], "--set: threads must be of type int, not 'two'"),
     (["config", "--config", "/nowhere.toml"], "cannot read configuration '/nowhere.toml': No such file or directory"),
     (["config", "--config", "/"], "cannot read configuration '/': Is a directory"),

@@ -56,6 +56,8 @@ def test_the_table_says_what_does_not_fit():
     rows = tuple(unit_rows(STATISTICS, TOP))
     fits = WholeArea("small", rows, count({"LUT4": 83_640}, "ecp5"), None)
     assert fits.exceeded == [] and "fits the device" in shown(fits) and "100%" in shown(fits)
+    assert (fits.row.block, fits.row.config, fits.row.usage.lut, fits.row.fmax_mhz) == (
+        "accelerator", "small", 83_640, None)
     large = WholeArea("large", rows, count({"LUT4": 83_641, "DP16KD": 300}, "ecp5"), None)
     assert large.exceeded == ["83,641 of 83,640 LUT4", "300 of 208 DP16KD"]
     assert "does not fit: 83,641 of 83,640 LUT4, 300 of 208 DP16KD" in shown(large)

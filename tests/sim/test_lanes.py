@@ -4,8 +4,12 @@ import ctypes
 import subprocess
 
 import numpy as np
+import phantom_sim.tiles as tiles
+import phantom_sim.verilator as verilator
 import pytest
+from phantom_hw import PhantomConfig
 from phantom_sim.lanes.expressions import Unsupported, Variable
+from phantom_sim.lanes.halves import as_words
 from phantom_sim.lanes.parser import If, parse_body
 from phantom_sim.lanes.statements import function_text
 from phantom_sim.tiles import TILE_HEADERS
@@ -141,15 +145,15 @@ def build(tmp_path, body, lanes, rng):
     """A library with the scalar function and with the one over all lanes."""
     _, statements = parse_body(body, lookup)
     members = "\n".join(f"{STORAGE[one.storage]} {one.name}{sizes(one)};" for one in VARIABLES)
-    vectors = "\n".join(f"u{one.storage} {one.name}{sizes(one)};" for one in VARIABLES)
+    vectors = "\n".join(f"u{one.storage} {one.name}{sizes(one)};" for one in map(as_words, VARIABLES))
     tables = "\n".join(
         f"static const VlUnpacked<{STORAGE[one.storage]}, {one.depth}> {one.name} = {{{{"
         + ", ".join(f"{value}U" for value in rng.integers(0, 1 << one.bits, one.depth)) + "}};"
         for one in (TABLE, LARGE))
     moves = "\n".join(
-        f"for (size_t i = 0; i < {elements(one)}; ++i) {{ auto* v = (u{one.storage}*)&S->{one.name} + i; "
-        f"if (into) (*v)[lane] = ((const {STORAGE[one.storage]}*)&s->{one.name})[i]; "
-        f"else (({STORAGE[one.storage]}*)&s->{one.name})[i] = (*v)[lane]; }}" for one in VARIABLES)
+        f"for (size_t i = 0; i < {elements(one)}; ++i) {{ auto* v = (u{one.storage}*)&S->{one.name} + i;"
+        f" auto* p = (uint{one.storage}_t*)&s->{one.name} + i; if (into) (*v)[lane] = *p; else *p = (*v)[lane]; }}"
+        for one in map(as_words, VARIABLES))
     source = tmp_path / "both.cpp"
     source.write_text(f"""#include "verilated.h"
 #include "lanes.h"
@@ -239,3 +243,29 @@ def test_precedence_and_nesting():
 def test_unknown_code_is_refused(text, match):
     with pytest.raises(Unsupported, match=match):
         parse_body(text + "\n", lookup)
+
+
+def test_what_cannot_be_translated_is_simulated_without_lanes(tmp_path, monkeypatch, caplog):
+    def fail(*_arguments):
+        raise Unsupported("function VL_DIV_III")
+
+    cut = []
+    monkeypatch.setattr(verilator, "write_lanes", fail)
+    monkeypatch.setattr(verilator, "cut_evaluation", lambda *arguments: cut.append(arguments))
+    build = verilator._Build(find_verilator(), "tile", HARNESS / "mesh.cpp", tmp_path, False, False, (), "tile", 16)
+    assert build._divide(tmp_path, "Vtile") == []
+    assert cut == [(tmp_path, "Vtile")]
+    assert "tile is simulated without lanes: function VL_DIV_III" in caplog.text
+
+
+def test_lanes_where_they_are_worth_it(monkeypatch):
+    monkeypatch.setattr(tiles, "processor", lambda: "flags : sse avx512f avx512bw avx512vl")
+    tiles._fast_vectors.cache_clear()
+    paper, tiny = PhantomConfig.preset("paper"), PhantomConfig.preset("tiny")
+    assert [tiles.lanes_for(paper, threads) for threads in (1, 2, 4, 100)] == [16] * 4
+    assert tiles.lanes_for(tiny, 1) == 0
+    monkeypatch.setattr(tiles, "processor", lambda: "flags : sse avx2")
+    tiles._fast_vectors.cache_clear()
+    assert tiles.lanes_for(paper, 1) == 0
+    monkeypatch.undo()
+    tiles._fast_vectors.cache_clear()

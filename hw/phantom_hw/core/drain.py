@@ -163,10 +163,12 @@ class L2Reduction(wiring.Component):
             m.d.sync += [register.eq(value) for register, value in zip(registers, values, strict=True)]
             return registers
 
-        values = stage([
-            self._choose([self.drained[row * config.pe_cols + col][thread] for col in range(config.pe_cols)])
-            for row in range(config.pe_rows) for thread in range(config.threads)
+        # what is not of the column becomes 0 in the register, which takes no logic
+        chosen = stage([
+            Mux(self.column[col], self.drained[row * config.pe_cols + col][thread], 0)
+            for row in range(config.pe_rows) for thread in range(config.threads) for col in range(config.pe_cols)
         ], "column")
+        values = [any_of(chosen[i:i + config.pe_cols]).as_signed() for i in range(0, len(chosen), config.pe_cols)]
         level = 0
         while len(values) > 1:
             pairs = [values[i:i + 2] for i in range(0, len(values), 2)]
@@ -176,10 +178,3 @@ class L2Reduction(wiring.Component):
                 values = stage(values, f"level{level}")
         m.d.comb += self.total.eq(values[0])
         return m
-
-    def _choose(self, columns):
-        """One value of those of all columns; the last column needs no comparison."""
-        value = columns[-1]
-        for col, other in enumerate(columns[:-1]):
-            value = Mux(self.column[col], other, value)
-        return value

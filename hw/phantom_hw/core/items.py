@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -16,10 +16,10 @@ __all__ = ["ItemStore", "operand_layout"]
 
 
 def operand_layout(config: PhantomConfig) -> data.StructLayout:
-    """What a thread reads of an item: the values, and the bank address of output position 0."""
+    """What a thread reads of an item: the values, and the address of output position 0 in a half of the bank."""
     return data.StructLayout({
         "values": data.ArrayLayout(config.operand_width, config.threads),
-        "dest": ceil_log2(config.acc_halves),
+        "dest": ceil_log2(config.acc_depth),
     })
 
 
@@ -27,8 +27,7 @@ class ItemStore(wiring.Component):
     """A ring of ``item_slots`` items with two heads for the lookahead and a read port for each thread.
 
     Items are pushed at the back. The lookahead reads the control bits of the items ``current`` and ``current + 1``;
-    threads read the operands of any item that is still ``live``. The accumulator half of an item follows from the
-    number of tiles that ended before it.
+    threads read the operands of any item that is still ``live``.
 
     Members
     -------
@@ -73,7 +72,6 @@ class ItemStore(wiring.Component):
         m = Module()
         config, bits = self._config, self._bits
         back = Signal(bits + 1)
-        half = Signal()
         push = Signal()
         following = Signal(bits + 1)
         m.d.comb += [
@@ -86,7 +84,7 @@ class ItemStore(wiring.Component):
         m.d.sync += self.full.eq(Mux(push, add_small(back, 1, bits + 1) ^ self.live_next == config.item_slots,
                                      back ^ self.live_next == config.item_slots))
         with m.If(push):
-            m.d.sync += [back.eq(back + 1), half.eq(half ^ self.item.tile_last)]
+            m.d.sync += back.eq(back + 1)
 
         memory = Memory(shape=self._head, depth=config.item_slots, init=[], attrs={"ram_style": "distributed"})
         m.submodules.control = memory
@@ -112,7 +110,7 @@ class ItemStore(wiring.Component):
                 write.en.eq(push),
                 write.addr.eq(back[:bits]),
                 write.data.values.eq(self.item.values),
-                write.data.dest.eq(Cat(self.item.dest, half)),
+                write.data.dest.eq(self.item.dest),
                 read.addr.eq(self.read_item[k]),
             ]
             m.d.sync += self.operands[k].eq(read.data)

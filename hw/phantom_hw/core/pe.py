@@ -264,7 +264,7 @@ class ProcessingElement(wiring.Component):
         bits = ceil_log2(config.row_width)
         for k in range(config.threads):
             hits = taps.hits[k]
-            # map: the thread's item, row slot and output position
+            # map: the thread's item, row slot, output position and half of the bank
             tag = Signal(tag_layout(config), name=f"tag{k}")
             in_group = [hits[g * size:(g + 1) * size].any() for g in range(groups)]
             m.d.comb += tag.eq(one_hot_select(in_group, [tags[g] for g in range(groups)]))
@@ -276,9 +276,9 @@ class ProcessingElement(wiring.Component):
             slot = Signal(ceil_log2(config.row_slots), name=f"slot{k}")
             item = Signal(ceil_log2(config.item_slots), name=f"item{k}")
             position = Signal(bits, name=f"position{k}")
-            valid = Signal(name=f"valid{k}")
+            half, valid = Signal(name=f"half{k}"), Signal(name=f"valid{k}")
             m.d.sync += [
-                tap.eq(taps.tap[k]), slot.eq(tag.row), item.eq(tag.item), position.eq(place),
+                tap.eq(taps.tap[k]), slot.eq(tag.row), item.eq(tag.item), position.eq(place), half.eq(tag.tile),
                 valid.eq(taps.valid[k]),
             ]
             # fetch
@@ -287,17 +287,17 @@ class ProcessingElement(wiring.Component):
                 rows.read[k].eq(valid), rows.read_slot[k].eq(slot), rows.read_position[k].eq(base + position),
                 items.read_item[k].eq(item),
             ]
-            tap2, position2, valid2 = (Signal.like(s, name=f"{s.name}_2") for s in (tap, position, valid))
-            m.d.sync += [tap2.eq(tap), position2.eq(position), valid2.eq(valid)]
+            tap2, position2, half2, valid2 = (Signal.like(s, name=f"{s.name}_2") for s in (tap, position, half, valid))
+            m.d.sync += [tap2.eq(tap), position2.eq(position), half2.eq(half), valid2.eq(valid)]
             # multiply and accumulate
             m.submodules[f"thread{k}"] = thread = Thread(config)
             operands = items.operands[k]
-            output = (operands.dest[:-1] + position2)[:len(operands.dest) - 1]
+            output = (operands.dest + position2)[:len(operands.dest)]
             m.d.comb += [
                 thread.valid.eq(valid2),
                 thread.moving.eq(rows.read_values[k]),
                 thread.stationary.eq(Array(operands.values[t] for t in range(config.threads))[tap2]),
-                thread.address.eq(Cat(output, operands.dest[-1])),
+                thread.address.eq(Cat(output, half2)),
                 thread.moving_signed.eq(self.layer.moving_signed),
                 thread.stationary_signed.eq(self.layer.stationary_signed),
                 thread.drain.eq(self.drain),

@@ -83,22 +83,21 @@ class Thread(wiring.Component):
         """One RAM: a drain takes the place of a product."""
         write, read = self._bank(m, "bank", self._config.acc_halves)
         address = Signal.like(self.address, name="written")
-        writing, draining, again = Signal(), Signal(), Signal()
+        writing, again = Signal(), Signal()
         stored = Signal(signed(self._config.acc_width), reset_less=True)
         last = Signal.like(stored)
         m.d.comb += read.addr.eq(Mux(self.drain, self.drain_address, self.address))
         m.d.sync += [
             address.eq(read.addr),
             writing.eq(self.valid | self.drain),
-            draining.eq(self.drain),
             stored.eq(read.data),
-            last.eq(write.data),
-            again.eq(writing & (address == read.addr)),
+            last.eq(Mux(self.drain, 0, write.data)),
+            again.eq(self.drain | (writing & (address == read.addr))),
         ]
         m.d.comb += [
             write.en.eq(writing),
             write.addr.eq(address),
-            write.data.eq(Mux(draining, 0, Mux(again, last, stored)) + product),
+            write.data.eq(Mux(again, last, stored) + product),
             self.drained.eq(stored),
         ]
 

@@ -25,7 +25,6 @@ typedef uint64_t u64 __attribute__((vector_size(8 * kLanes)));
 typedef int8_t s8 __attribute__((vector_size(kLanes)));
 typedef int16_t s16 __attribute__((vector_size(2 * kLanes)));
 typedef int32_t s32 __attribute__((vector_size(4 * kLanes)));
-typedef int64_t s64 __attribute__((vector_size(8 * kLanes)));
 typedef uint16_t pairs __attribute__((vector_size(kLanes)));  // of lanes of 8 bits
 
 template <typename To, typename From>
@@ -41,7 +40,11 @@ PHANTOM_INLINE To splat(Element value) { return To{} + value; }
 PHANTOM_INLINE u8 bits(s8 mask) { return u8(mask) & uint8_t(1); }
 PHANTOM_INLINE u16 bits(s16 mask) { return u16(mask) & uint16_t(1); }
 PHANTOM_INLINE u32 bits(s32 mask) { return u32(mask) & uint32_t(1); }
-PHANTOM_INLINE u64 bits(s64 mask) { return u64(mask) & uint64_t(1); }
+
+// The high 32 bits of a product.
+PHANTOM_INLINE u32 high(u32 left, u32 right) {
+    return __builtin_convertvector((__builtin_convertvector(left, u64) * __builtin_convertvector(right, u64)) >> 32, u32);
+}
 
 // Shifts of lanes of 8 bits: what leaves a lane comes into its neighbour. The caller takes care of that.
 PHANTOM_INLINE u8 left(u8 value, int by) { return u8(pairs(value) << by); }
@@ -138,8 +141,7 @@ PHANTOM_INLINE void scatter(Vector (&memory)[kDepth][kWords], Index index, Vecto
 // Entries of a table that is the same for all lanes.
 template <typename Entry, size_t kDepth, typename Index>
 PHANTOM_INLINE auto lookup(const Entry (&table)[kDepth], Index index) {
-    using Vector = std::conditional_t<sizeof(Entry) == 1, u8, std::conditional_t<sizeof(Entry) == 2, u16,
-                   std::conditional_t<sizeof(Entry) == 4, u32, u64>>>;
+    using Vector = std::conditional_t<sizeof(Entry) == 1, u8, std::conditional_t<sizeof(Entry) == 2, u16, u32>>;
 #if defined(__SSSE3__)
     if constexpr (kDepth <= 16 && std::is_same_v<Vector, u8> && std::is_same_v<Index, u8>) {
         __m128i entries = _mm_setzero_si128();

@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "Vtile.h"
+#include "streams.h"
 
 #if PHANTOM_LANES
 #include "lanes.h"
@@ -15,7 +16,7 @@
 namespace phantom {
 
 #if PHANTOM_LANES
-// A port of a tile: a lane of a vector, or of one for each word.
+// A port of a tile: a lane of a vector, or of one for each word if it has more than 32 bits.
 template <typename Port>
 class Pin {
 public:
@@ -23,27 +24,38 @@ public:
 
     template <typename Vector>
     Pin(Vector& at, size_t lane)
-        : at_(reinterpret_cast<Element*>(&at)), lane_(lane), step_(lanes::kLanes) {}
+        : at_(reinterpret_cast<Element*>(&at)), lane_(lane) {}
 
     void put(const Port& value) const {
-        if constexpr (std::is_integral_v<Port>) at_[lane_] = value;
-        else for (size_t i = 0; i < kWords; ++i) at_[i * step_ + lane_] = value[i];
+        if constexpr (kSingle) {
+            at_[lane_] = value;
+        } else {
+            uint32_t words[kWords];
+            phantom::get(value, words);
+            for (size_t i = 0; i < kWords; ++i) at_[i * lanes::kLanes + lane_] = words[i];
+        }
     }
 
     Port get() const {
         Port value;
-        if constexpr (std::is_integral_v<Port>) value = at_[lane_];
-        else for (size_t i = 0; i < kWords; ++i) value[i] = at_[i * step_ + lane_];
+        if constexpr (kSingle) {
+            value = at_[lane_];
+        } else {
+            uint32_t words[kWords];
+            for (size_t i = 0; i < kWords; ++i) words[i] = at_[i * lanes::kLanes + lane_];
+            phantom::put(value, words);
+        }
         return value;
     }
 
 private:
-    static constexpr size_t kWords = (sizeof(Port) + 3) / 4;
+    static constexpr bool kSingle = std::is_integral_v<Port> && sizeof(Port) <= 4;
+    static constexpr size_t kWords = kWordsOf<Port>;
     // what lies in a vector may be seen as its elements
-    using Element [[gnu::may_alias]] = std::conditional_t<std::is_integral_v<Port>, Port, uint32_t>;
+    using Element [[gnu::may_alias]] = std::conditional_t<kSingle, Port, uint32_t>;
 
     Element* at_;
-    size_t lane_, step_;
+    size_t lane_;
 };
 #else
 // A port of a tile.

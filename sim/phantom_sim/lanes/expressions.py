@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 __all__ = ["COMPARISONS", "LANE_BITS", "Expression", "Unsupported", "Variable", "constant", "lane_bits", "make"]
 
-LANE_BITS = (8, 16, 32, 64)
+LANE_BITS = (8, 16, 32)
 COMPARISONS = frozenset(("==", "!=", "<", "<=", ">", ">="))
 _LOGIC = frozenset(("&&", "||"))
 _ARITHMETIC = frozenset(("&", "|", "^", "+", "-", "*", "<<", ">>"))
@@ -50,8 +50,8 @@ class Expression:
     Attributes
     ----------
     op : str
-        An operator of C, or ``constant``, ``variable``, ``table``, ``cast``, ``extend`` (from ``value`` bits, with the
-        sign) or ``multiply`` (numbers of ``value`` bits with a sign).
+        An operator of C, or ``constant``, ``variable``, ``cast``, ``extend`` (from ``value`` bits, with the sign),
+        ``multiply`` (numbers of ``value`` bits with a sign) or ``high`` (the high 32 bits of a product).
     args : tuple of Expression
         Operands; those of a variable are the index of a memory's element, and then of a word.
     value : int

@@ -7,6 +7,7 @@ from itertools import groupby
 from pathlib import Path
 
 from phantom_sim.lanes.expressions import Unsupported, Variable
+from phantom_sim.lanes.halves import as_words
 from phantom_sim.lanes.parser import Call, Statement, parse_body, parse_type
 from phantom_sim.lanes.statements import function_text
 
@@ -209,11 +210,16 @@ def _variables(header: str) -> list[Variable]:
 
 
 def _member(one: Variable) -> str:
+    one = as_words(one)
     sizes = "".join(f"[{size}]" for size in (one.depth, one.words) if size)
     return f"u{one.storage} {one.name}{sizes};"
 
 
 def _copy(one: Variable) -> str:
+    if one.storage == 64:
+        loop, place = (f"for (size_t i = 0; i < {one.depth}; ++i) ", "[i]") if one.depth else ("", "")
+        return (f"{loop}for (size_t w = 0; w < 2; ++w) S.{one.name}{place}[w][lane] = "
+                f"uint32_t(from.{one.name}{place} >> 32 * w);")
     if not one.depth and not one.words:
         return f"S.{one.name}[lane] = from.{one.name};"
     loops, places = "", ""

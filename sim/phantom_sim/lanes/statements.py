@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from phantom_sim.lanes.expressions import LANE_BITS, Unsupported, Variable, lane_bits
+from phantom_sim.lanes.expressions import LANE_BITS, Expression, Unsupported, Variable, lane_bits
+from phantom_sim.lanes.halves import Halves, as_words
 from phantom_sim.lanes.parser import Assign, Call, If, Statement
 from phantom_sim.lanes.vectors import Vectors
 
@@ -36,7 +37,8 @@ def function_text(name: str, variables: Sequence[Variable], statements: Sequence
     """
     writer = _Writer(called)
     writer.block(statements, None, 1)
-    declared = [f"    u{one.storage} {one.name}{f'[{one.words}]' if one.words else ''}{{}};" for one in variables]
+    declared = [f"    u{one.storage} {one.name}{f'[{one.words}]' if one.words else ''}{{}};"
+                for one in map(as_words, variables)]
     return "\n".join([f"void {name}(Lanes& S) {{", *declared, *writer.lines, "}", ""])
 
 
@@ -46,7 +48,7 @@ class _Writer:
     def __init__(self, called: dict[str, str]):
         self.lines: list[str] = []
         self._called = called
-        self._vectors = Vectors()
+        self._vectors, self._halves = Vectors(), Halves()
 
     def block(self, statements: Sequence[Statement], mask: str | None, depth: int) -> None:
         """Statements, in the lanes of ``mask`` (the stem of its names) or in all of them."""
@@ -65,36 +67,41 @@ class _Writer:
         self.lines.append(" " * 4 * depth + text)
 
     def _assign(self, statement: Assign, mask: str | None, depth: int) -> None:
-        target = statement.target
+        targets: tuple[Expression, ...]
+        values: tuple[Expression, ...]
+        if statement.target.size == 64:
+            targets, values = self._halves.pair(statement.target), self._halves.pair(statement.value)
+        else:
+            targets, values = (self._halves.narrow(statement.target),), (self._halves.narrow(statement.value),)
+        texts = [self._vectors.value(value, _width(target)) for target, value in zip(targets, values, strict=True)]
+        computed = []
+        if len(texts) > 1:  # both before one is assigned
+            names = [self._vectors.fresh() for _ in texts]
+            computed = [f"const u32 {name} = {text};" for name, text in zip(names, texts, strict=True)]
+            texts = names
+        stores = [self._store(target, text, mask) for target, text in zip(targets, texts, strict=True)]
+        lines = [*self._vectors.reads, *computed, *stores]
+        self._line(depth, f"{{ {' '.join(lines)} }}" if len(lines) > 1 else lines[0])
+
+    def _store(self, target: Expression, value: str, mask: str | None) -> str:
+        """An assignment in the lanes of a mask."""
         variable = target.variable
         assert variable is not None
-        width = variable.storage
-        value = self._vectors.value(statement.value, width)
         place = self._vectors.place(target)
         if variable.depth:
             index = target.args[0]
             chosen = self._vectors.value(index, lane_bits(max(index.bits, 1)))
             word = f"<{target.args[1].value}>" if variable.words else ""
-            text = f"scatter{word}({place}, {chosen}, {value}, {f'{mask}_8' if mask else 's8{} - 1'});"
-        else:
-            text = f"{place} = {f'{mask}_{width} ? {value} : {place}' if mask else value};"
-        # each read is used in this statement alone
-        opened = bool(self._vectors.reads)
-        if opened:
-            self._line(depth, "{ " + " ".join(self._vectors.reads))
-        self._line(depth, text + " }" * opened)
+            return f"scatter{word}({place}, {chosen}, {value}, {f'{mask}_8' if mask else 's8{} - 1'});"
+        return f"{place} = {f'{mask}_{variable.storage} ? {value} : {place}' if mask else value};"
 
     def _if(self, statement: If, mask: str | None, depth: int) -> None:
-        condition = statement.condition
+        condition = self._halves.truth(statement.condition)
         name = self._vectors.fresh()
-        text = self._vectors.mask(condition, 8)
+        text, width = self._vectors.natural_mask(condition)
         for read in self._vectors.reads:
             self._line(depth, read)
-        if text.startswith("to<s8>("):  # as it is compared
-            natural = next(width for width in LANE_BITS if width == _compared(condition))
-            self._line(depth, f"const s{natural} {name} = {text.removeprefix('to<s8>(').removesuffix(')')};")
-        else:
-            self._line(depth, f"const s8 {name} = {text};")
+        self._line(depth, f"const s{width} {name} = {text};")
         for arm, sign in ((statement.then, ""), (statement.other, "~")):
             if arm:
                 self._arm(arm, f"{sign}{name}", mask, depth)
@@ -111,10 +118,10 @@ class _Writer:
         self._line(depth, "} }" if branch else "}")
 
 
-def _compared(condition) -> int:
-    """Lanes in which a comparison is done."""
-    vectors = Vectors()
-    return next(width for width in LANE_BITS if not vectors.mask(condition, width).startswith(f"to<s{width}>("))
+def _width(target: Expression) -> int:
+    """Bits of the lanes of a target's vector."""
+    assert target.variable is not None
+    return target.variable.storage
 
 
 def _size(statements: Sequence[Statement]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from phantom_sim.lanes.expressions import COMPARISONS, Expression, Unsupported, lane_bits
+from phantom_sim.lanes.expressions import COMPARISONS, LANE_BITS, Expression, Unsupported, lane_bits
 
 __all__ = ["Vectors"]
 
@@ -16,7 +16,8 @@ class Vectors:
     What is read from memories goes to local constants, once each: :attr:`reads` has their declarations since
     :meth:`start`.
 
-    Types are ``u8`` ... ``u64`` for values and ``s8`` ... ``s64`` for masks, whose lanes are all ones or zeros.
+    Types are ``u8`` ... ``u32`` for values and ``s8`` ... ``s32`` for masks, whose lanes are all ones or zeros. Nothing
+    may have 64 bits (:mod:`.halves`).
     """
 
     def __init__(self) -> None:
@@ -55,14 +56,14 @@ class Vectors:
         if node.op == "multiply":
             factors = (f"extend<{node.value}>({self.value(arg, node.size)})" for arg in node.args)
             return _narrow(f"({' * '.join(factors)})", node.size, width)
+        if node.op == "high":
+            return _narrow(f"high({self.value(node.args[0], 32)}, {self.value(node.args[1], 32)})", 32, width)
         if node.op not in _LOW:
             raise Unsupported(f"operator {node.op!r}")
-        if width > node.size:
-            return f"to<u{width}>({self.value(node, node.size)})"
         return self._low(node, width)
 
     def _low(self, node: Expression, width: int) -> str:
-        """An operation at ``width``, which is not wider than its type."""
+        """An operation whose low bits depend on those of its operands only."""
         args = node.args
         if node.op == "<<":
             return self._left(node, width)
@@ -76,7 +77,8 @@ class Vectors:
                 raw = self._raw(other, known.value) if known.op == "constant" and other.op == ">>" else None
                 if raw:
                     return f"({raw} & {_literal(known.value, 8)})"
-        return f"({self._operand(args[0], width)} {node.op} {self._operand(args[1], width)})"
+        left = self.value(args[0], width) if args[1].op == "constant" else self._operand(args[0], width)
+        return f"({left} {node.op} {self._operand(args[1], width)})"
 
     def _operand(self, node: Expression, width: int) -> str:
         """An operand of an operation whose other operand is a vector."""
@@ -99,7 +101,8 @@ class Vectors:
         variable, index = node.variable, node.args[0]
         assert variable is not None
         if index.op == "constant" and not variable.name.count("__ConstPool__"):
-            return f"{self.place(node)}[{index.value % variable.depth}U]"
+            word = f"[{node.args[1].value}U]" if variable.words else ""
+            return f"{self.place(node)}[{index.value % variable.depth}U]{word}"
         width = lane_bits(max(index.bits, 1))
         chosen = self.value(index, width)
         if 1 << index.bits > variable.depth and not variable.depth >> width:
@@ -121,7 +124,7 @@ class Vectors:
     def _cast(self, node: Expression, width: int) -> str:
         inner = node.args[0]
         if width <= node.value:
-            return self.value(inner, width) if width <= inner.size else f"to<u{width}>({self.value(inner, inner.size)})"
+            return self.value(inner, width)
         return f"to<u{width}>({self.value(inner, node.value)})"
 
     def _left(self, node: Expression, width: int) -> str:
@@ -155,6 +158,12 @@ class Vectors:
         return f"right({self.value(arg, 8)}, {by.value})"
 
     # --- masks -------------------------------------------------------------------------------------------------
+
+    def natural_mask(self, node: Expression) -> tuple[str, int]:
+        """Where the value is not zero, and the width of lanes in which that is found."""
+        texts = {width: self.mask(node, width) for width in LANE_BITS}
+        width = next((width for width, text in texts.items() if not text.startswith(f"to<s{width}>(")), 8)
+        return texts[width], width
 
     def mask(self, node: Expression, width: int) -> str:
         """A mask of lanes of ``width`` bits: where the value is not zero."""
@@ -199,7 +208,7 @@ class Vectors:
 
 def _literal(value: int, width: int) -> str:
     value %= 1 << width
-    return f"{value}ULL" if width == 64 else f"uint{width}_t({value}U)"
+    return f"uint{width}_t({value}U)"
 
 
 def _narrow(text: str, given: int, width: int) -> str:

@@ -127,7 +127,7 @@ def test_rows_of_both_kinds_take_turns():
     """Rows of many reads and one packet between rows of one read and many packets: the larger sum counts."""
     config = CONFIGS["ulx3s"]
     work = Work(config, np.random.default_rng(1))
-    work.set(Settings(1, 4, [8, 1, 1], [0, 0, 0], [0, 0, 0]))
+    work.set(Settings(1, 4, [config.moving_link, 1, 1], [0, 0, 0], [0, 0, 0]))  # a part is one read
     work.fill(0.5)
     rows = 40
     for _ in range(rows):

@@ -158,7 +158,7 @@ def test_rate():
     config, rng = CONFIGURATIONS["ulx3s"], np.random.default_rng(2)
     many = Run(config, [Phase.random(config, Operation.MAX, 2, rng, positions=16, operands=9, count=5)], 2, 0.0)
     assert np.diff(many.fed).max() == 1
-    assert many.got[0][0][1] - many.fed[17] == RowReducer.LATENCY
+    assert many.got[0][0][1] - many.fed[9 * 16 // config.moving_link - 1] == RowReducer.LATENCY
     few = Run(config, [Phase.random(config, Operation.ADD, 2, rng, positions=16, count=5)], 3, 0.0)
     assert np.diff([cycle for _, cycle in few.got[0]]).max() == 1
 

@@ -137,6 +137,7 @@ def varied(console: Console, found: list[Case], config: PhantomConfig) -> None:
     slots, items, link, lanes = config.row_slots, config.item_slots, config.moving_link, config.drain_lanes
     changes: list[tuple[str, dict, bool]] = [
         ("nothing", {}, True), ("no calibration", {}, True), ("load balancing off", {}, False),
+        (f"split_banks {not config.split_banks}", {"split_banks": not config.split_banks}, True),
         ("in-order selection", {"tds": "in_order"}, True), ("empty groups skipped", {"skip_empty": True}, True),
         *((f"row_slots {value}", {"row_slots": value}, True) for value in (2, 4, 8, 16) if value != slots),
         *((f"item_slots {value}", {"item_slots": value}, True) for value in (8, 16, 32, 64) if value != items),

@@ -6,10 +6,11 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo test verify prove coverage check clean
+.PHONY: help setup tools demo demo-full test verify prove coverage check clean
 
 help:
-	@echo "make demo       run the pruned networks of the README and print the table"
+	@echo "make demo       classify a photo with EfficientNet-Lite0 on the simulated RTL (a few minutes)"
+	@echo "make demo-full  the same and a pruned VGG16 on the 756 threads of the preset paper (an hour or so)"
 	@echo "make test       all fast tests (on $(JOBS) processes; JOBS=n changes that)"
 	@echo "make verify     all tests, the long randomized ones too"
 	@echo "make prove      the formal proofs"
@@ -43,6 +44,10 @@ $(READY): pyproject.toml | tools
 
 demo: $(READY)
 	@$(BIN)/phantom demo
+
+demo-full: $(READY)
+	@$(BIN)/phantom demo --preset paper --output build/demo-full/efficientnet-lite0
+	@$(BIN)/phantom demo --preset paper --network vgg16 --output build/demo-full/vgg16
 
 test: $(READY)
 	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup -m "not verify"

@@ -1,146 +1,78 @@
-"""``phantom demo``: the layers of a pruned VGG16 on a real photo, RTL against golden model and cycle model."""
+"""``phantom demo``: a photo classified by a whole network on the Verilated accelerator."""
 
 from __future__ import annotations
 
-import os
-import threading
 import time
-from collections.abc import Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import typer
 from numpy.typing import NDArray
-from phantom_compiler.frontend import FloatNetwork
-from phantom_compiler.quantization import LayerValues
+from phantom_compiler.accelerator.program import Pixels, Program, compile_program
+from phantom_compiler.accelerator.program_file import write_program
+from phantom_compiler.accelerator.quantized_network import QuantizedNetwork
 from phantom_hw.config import PhantomConfig
-from phantom_sim.core_simulator import CoreSimulator, SimulationError
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from phantom_sim.accelerator_simulator import AcceleratorSimulator
+from phantom_sim.network_run import RunSettings, run_rtl
 
-from phantom.demo_network import NAMES, SIZE, DemoError, load_photo, load_vgg16, vgg16_layers
-from phantom.demo_report import plot, save, table
-from phantom.demo_run import LayerResult, prepare_layer, run_layer
-from phantom.options import ConfigFile, Preset, Settings, configuration, console
+from phantom import efficientnet
+from phantom.demo_network import DemoError, load_photo, quantize_vgg16
+from phantom.demo_report import DemoRun, headline, plot, save, summary, table
+from phantom.options import ConfigFile, Preset, Settings, configuration, console, progress
+from phantom.program_run import MismatchError, layer_costs, shown
 
-__all__ = ["DemoFailure", "main"]
+__all__ = ["CALIBRATION", "CONFIG", "NETWORKS", "Given", "main"]
 
-PRESET = "ulx3s"
-CYCLES = 1_000_000  # of each layer; whole layers take up to 20 million
-FULL_SECONDS = 60.0
-PROBE_CYCLES = 20_000
+CONFIG = Path(__file__).with_name("demo.toml")
+"""The configuration where none is named: little to build, and few simulated threads that are busy most of the time."""
+CALIBRATION = ("astronaut", "rocket", "retina", "motorcycle_left")
+"""Photos that the ranges and densities of the activations come from."""
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-class DemoFailure(RuntimeError):
-    """The RTL does not do what the models say; one line that names the layer and the first difference."""
+@dataclass(frozen=True, eq=False)
+class Given:
+    """A network and its input.
+
+    Attributes
+    ----------
+    network : QuantizedNetwork
+    activations : integer array
+        The photo.
+    pixels : Pixels
+    softmax : bool
+        The outputs are no probabilities yet.
+    note : str
+        What must be known about the answers.
+    """
+
+    network: QuantizedNetwork
+    activations: NDArray[np.int64]
+    pixels: Pixels
+    softmax: bool = False
+    note: str = ""
 
 
-class _Cancelled(Exception):
-    """Another layer failed, or the user stopped the demo."""
+def _efficientnet(photo: str, config: PhantomConfig) -> Given:
+    image = efficientnet.network_photo(photo)
+    calibration = np.concatenate([efficientnet.network_photo(name) for name in CALIBRATION])
+    network = efficientnet.quantize_efficientnet(calibration, config)
+    return Given(network, network.quantize_input(image), Pixels(1 / 128, -127 / 128), softmax=True)
 
 
-@dataclass(frozen=True)
-class _Demo:
-    """What all layers share: the configuration, the budget, the simulators and the progress bars."""
-
-    config: PhantomConfig
-    jobs: int
-    progress: Progress
-    simulators: list[CoreSimulator]  # those that are idle
-    stop: threading.Event = field(default_factory=threading.Event)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def quantize(
-        self, network: FloatNetwork, image: NDArray[np.float32], wanted: set[int]
-    ) -> dict[int, LayerValues]:
-        """Quantize the network as far as it is wanted; the wanted layers by number."""
-        task = self.progress.add_task("quantizing VGG16", total=max(wanted))
-        found = {}
-        steps = vgg16_layers(network, image, self.config)
-        for number, values in enumerate(steps, 1):
-            self.progress.update(task, completed=number)
-            if number in wanted:
-                found[number] = values
-            if number == max(wanted):
-                break
-        self.progress.remove_task(task)
-        if len(found) < len(wanted):
-            raise DemoError(f"layer {NAMES[max(wanted) - 1]} needs a photo of {SIZE} x {SIZE}, not {image.shape[2:]}")
-        return found
-
-    def speed(self, values: LayerValues) -> float:
-        """Simulated cycles a second, measured on a small slice of a layer."""
-        prepared = prepare_layer(1, values, self.config, PROBE_CYCLES)
-        start = time.perf_counter()
-        self.simulators[0].run(*prepared.words, prepared.program.tiles, activity="trace")
-        return prepared.model_cycles / (time.perf_counter() - start)
-
-    def run(self, layers: dict[int, LayerValues], cycles: float) -> list[LayerResult]:
-        """Run about so many cycles of each layer, several layers at a time."""
-        total = self.progress.add_task("all layers", total=len(layers) * cycles)
-        with ThreadPoolExecutor(self.jobs) as pool:
-            futures = [pool.submit(self._run_one, number, values, cycles, total) for number, values in layers.items()]
-            try:
-                wait(futures, return_when=FIRST_EXCEPTION)
-            finally:
-                self.stop.set()  # also when interrupted
-                pool.shutdown(cancel_futures=True)
-        failed = [future.exception() for future in futures if not future.cancelled()]
-        for error in failed:
-            if error is not None and not isinstance(error, _Cancelled):
-                raise error
-        return [future.result() for future in futures]
-
-    def _run_one(self, number: int, values: LayerValues, cycles: float, total: TaskID) -> LayerResult:
-        name = values.quantized.layer.name
-        task = self.progress.add_task(f"{name}: lowering", total=None)
-        prepared = prepare_layer(number, values, self.config, cycles)
-        self._correct(total, prepared.model_cycles - cycles)
-        self.progress.reset(task, total=prepared.model_cycles, description=f"{name}: RTL")
-        done = 0
-
-        def report(now: int, _tiles: int) -> None:
-            nonlocal done
-            if self.stop.is_set():
-                raise _Cancelled
-            self.progress.update(task, completed=now)
-            self.progress.advance(total, now - done)
-            done = now
-
-        simulator = self.simulators.pop()
-        try:
-            return run_layer(simulator, prepared, report)
-        except SimulationError as error:
-            raise DemoFailure(f"layer {name}: {error}") from None
-        finally:
-            self.simulators.append(simulator)
-            self.progress.remove_task(task)
-
-    def _correct(self, task: TaskID, cycles: float) -> None:
-        """Replace an estimate in the total by what the cycle model says."""
-        with self.lock:
-            total = next(t.total or 0.0 for t in self.progress.tasks if t.id == task)
-            self.progress.update(task, total=total + cycles)
+def _vgg16(photo: str, config: PhantomConfig) -> Given:
+    image = load_photo(photo)
+    network = quantize_vgg16(np.concatenate([load_photo(name) for name in CALIBRATION]), config)
+    return Given(network, network.quantize_input(image), Pixels(), note=(
+        "the classes are those of the wheel's tumors, and pruning without training keeps the work, not the answers"))
 
 
-def _numbers(text: str | None) -> set[int]:
-    """Layers from a list like ``1,3-5``; all for None."""
-    everything = set(range(1, len(NAMES) + 1))
-    if text is None:
-        return everything
-    chosen: set[int] = set()
-    for part in text.split(","):
-        first, dash, last = (piece.strip() for piece in part.partition("-"))
-        if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise DemoError(f"--layers must be numbers and ranges like 1,3-5, not {text!r}")
-        chosen |= set(range(int(first), int(last or first) + 1))
-    if not chosen or not chosen <= everything:
-        raise DemoError(f"--layers must be in 1..{len(NAMES)}, not {text!r}")
-    return chosen
+NETWORKS: dict[str, Callable[[str, PhantomConfig], Given]] = {"efficientnet-lite0": _efficientnet, "vgg16": _vgg16}
+"""Networks by their names: functions of the photo and the configuration."""
 
 
 def _folder(path: Path) -> Path:
@@ -151,76 +83,70 @@ def _folder(path: Path) -> Path:
     return path
 
 
+def _prepare(
+    name: str, photo: str, config: PhantomConfig, report: Callable[[str, str], None]
+) -> tuple[Given, Program]:
+    report("quantizing", name)
+    given = NETWORKS[name](photo, config)
+    program = compile_program(given.network, config, pixels=given.pixels,
+                              progress=lambda layer: report("compiling", layer))
+    return given, program
+
+
 @app.command()
 def demo(
     preset: Preset = None,
     file: ConfigFile = None,
     settings: Settings = None,
+    network: Annotated[str, typer.Option(
+        "--network", "-n", metavar="NAME", help=f"One of {', '.join(NETWORKS)}.")] = "efficientnet-lite0",
     photo: Annotated[str, typer.Option(metavar="NAME", help="A photo of scikit-image, or an image file.")] = "coffee",
-    layers: Annotated[str | None, typer.Option(
-        metavar="LIST", help=f"Layers to run, like 1,3-5; all {len(NAMES)} by default.")] = None,
-    cycles: Annotated[int | None, typer.Option(
-        min=1, metavar="N", help=f"Clock cycles to simulate of each layer, about; {CYCLES:,} by default.")] = None,
-    seconds: Annotated[float | None, typer.Option(
-        min=0.1, metavar="S", help="Instead of --cycles: seconds of simulation of each layer, about.")] = None,
-    full: Annotated[bool, typer.Option(
-        "--full", help=f"Whole layers where they take less than {FULL_SECONDS:.0f} s, as much elsewhere.")] = False,
-    jobs: Annotated[int, typer.Option(
-        "--jobs", "-j", min=1, max=64, metavar="N", help="Layers that are simulated at the same time.",
-        show_default=False)] = min(2, os.cpu_count() or 1),
-    size: Annotated[int, typer.Option(min=32, max=480, metavar="N", help="Height and width of the input.")] = SIZE,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for figures.")] = Path(
         "build/demo"),
+    threads: Annotated[int | None, typer.Option(min=1, help="Of the simulation of a large mesh.")] = None,
 ) -> int:
-    """Run real layers of a real network, VGG16, pruned and quantized to 8 bits, on the Verilated core.
+    """Classify a photo with a whole network, quantized to 8 bits, on the Verilated accelerator.
 
-    Every sum of the RTL is compared with the golden model, every cycle with the cycle model. A layer that takes too
-    long is cut to output rows from the middle of the image (all input channels, all filters).
+    Every value of every layer is compared with the golden model.
     """
     began = time.perf_counter()
-    config = configuration(PRESET if preset is None and file is None else preset, file, settings)
-    wanted = _numbers(layers)
-    if sum((cycles is not None, seconds is not None, full)) > 1:
-        raise DemoError("give only one of --cycles, --seconds and --full")
+    config = configuration(preset, CONFIG if preset is None and file is None else file, settings)
+    if network not in NETWORKS:
+        raise DemoError(f"--network must be one of {', '.join(NETWORKS)}, not {network!r}")
     folder = _folder(output)
-    network, image = load_vgg16(), load_photo(photo, size)
-    bars = Progress(
-        TextColumn("{task.description:<18}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"),
-        TimeElapsedColumn(), TextColumn("left:"), TimeRemainingColumn(), console=console(stderr=True), transient=True)
-    with bars as progress:
-        building = progress.add_task("building the core", total=None)
-        simulators = [CoreSimulator(config) for _ in range(jobs)]
-        progress.remove_task(building)
-        work = _Demo(config, jobs, progress, list(simulators))
-        values = work.quantize(network, image, wanted)
-        budget = FULL_SECONDS if full else seconds
-        share = float(cycles or CYCLES) if budget is None else budget * work.speed(next(iter(values.values())))
+    with progress() as report:
+        given, program = _prepare(network, photo, config, report)
+        report("building", f"accelerator {config.name}")
+        simulator = AcceleratorSimulator(config, threads=threads)
+    with simulator:
         start = time.perf_counter()
-        results = work.run(values, share)
+        with shown(f"{network} on the accelerator", layer_costs(program)) as advance:
+            result = run_rtl(program, given.activations, RunSettings(), simulator=simulator, progress=advance)
         simulated = time.perf_counter() - start
-    for simulator in simulators:
-        simulator.close()
-    about = {"network": "VGG16", "photo": photo, "size": size}
+    run = DemoRun(result, network, photo, given.softmax, simulated, time.perf_counter() - began)
     try:
-        save(results, config, folder, about)
-        plot(results, config, folder / "occupancy.png")
+        write_program(program, folder / f"{network}.phantom")
+        save(run, folder)
+        plot(result, folder / "layers.png")
     except OSError as error:
         raise DemoError(f"cannot write to {str(folder)!r}: {error.strerror}") from None
-    _conclude(results, config, folder, simulated, time.perf_counter() - began)
+    _conclude(run, folder, given.note)
     return 0
 
 
-def _conclude(results: list[LayerResult], config: PhantomConfig, folder: Path, simulated: float, wall: float) -> None:
-    """Print the table; raise if anything differs."""
-    screen = console()
-    screen.print(table(results, config, screen.width))
-    million = sum(r.cycles for r in results) / 1e6
-    screen.print(f"{million:.2f} million cycles of RTL in {simulated:.1f} s: {1000 * million / simulated:.0f} kHz; "
-                  f"{wall:.1f} s in all")
-    screen.print(f"figures: {folder}/layers.csv, {folder}/layers.json; busy threads over time: {folder}/occupancy.png")
-    for r in results:
-        if r.difference:
-            raise DemoFailure(f"layer {r.layer}: {r.difference}")
+def _conclude(run: DemoRun, folder: Path, note: str) -> None:
+    """Print everything; raise if anything differs."""
+    screen, result = console(), run.result
+    screen.print(headline(run))
+    screen.print(table(result, screen.width))
+    for name, share in run.classes():
+        screen.print(f"{share:8.1%}  {name}")
+    for line in (*summary(run), *([note] if note else [])):
+        screen.print(line)
+    screen.print(f"figures: {folder}/layers.csv, layers.json, layers.png; program: {folder}/{run.network}.phantom",
+                 soft_wrap=True)
+    if result.difference:
+        raise MismatchError(result.difference)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -1,131 +1,156 @@
-"""What the demo shows and saves: the table, the figures as CSV and JSON, the plot of the threads over time."""
+"""What the demo shows and saves: the table of layers, classes and totals, the figures as CSV and JSON, the plot."""
 
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
-from phantom_hw.config import PhantomConfig
+from phantom_sim.run_result import RunResult
 from rich import box
-from rich.console import JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
-from phantom.demo_run import LayerResult
+__all__ = ["DemoRun", "headline", "plot", "save", "summary", "table"]
 
-__all__ = ["plot", "save", "table", "totals"]
-
-COLUMNS = ("layer", "inputs -> filters", "slice", "weights\n≠ 0 %", "inputs\n≠ 0 %", "MMAC\neffectual", "MMAC\ndense",
-           "cycles\n/ 1000", "threads\nbusy %", "speedup\n× dense", "cycles\nexact", "bit-\nexact")
-WIDE_ONLY = COLUMNS[1], COLUMNS[5], COLUMNS[6]
-WIDE = 145
-
-
-def totals(results: Sequence[LayerResult], config: PhantomConfig) -> dict[str, float]:
-    """Sums over layers, and the geometric means of utilization and speedup."""
-    cycles = sum(r.cycles for r in results)
-    effectual, dense = sum(r.effectual_macs for r in results), sum(r.dense_macs for r in results)
-    capacity = cycles * config.core_threads
-
-    def mean(values: list[float]) -> float:
-        return float(np.exp(np.mean(np.log(np.maximum(values, 1e-12)))))
-
-    return {
-        "effectual_macs": effectual, "dense_macs": dense, "cycles": cycles,
-        "thread_utilization": effectual / capacity, "dense_speedup": dense / capacity,
-        "geomean_thread_utilization": mean([r.thread_utilization for r in results]),
-        "geomean_dense_speedup": mean([r.dense_speedup for r in results]),
-    }
+WIDE = 130
+WIDE_ONLY = ("kind", "effectual MACs", "read kB", "written kB")
+CLASSES = 5
+LABELLED = 0.035
+"""A layer has its name in the plot from this share of the cycles on."""
 
 
-def _exact(flag: bool) -> Text:
-    return Text("yes", "green") if flag else Text("NO", "bold red")
+@dataclass(frozen=True, eq=False)
+class DemoRun:
+    """A network on the accelerator, and the time that it took.
+
+    Attributes
+    ----------
+    result : RunResult
+    network, photo : str
+    softmax : bool
+        The outputs are no probabilities yet.
+    simulated, wall : float
+        Seconds of the simulation, and of everything.
+    """
+
+    result: RunResult
+    network: str
+    photo: str
+    softmax: bool
+    simulated: float
+    wall: float
+
+    @property
+    def cycles(self) -> int:
+        """Clock cycles of all layers."""
+        return self.result.total.cycles or 0
+
+    @property
+    def dense_speedup(self) -> float:
+        """Dense MACs / (threads x cycles): against the same threads, all of them always busy, without skipping."""
+        config = self.result.config
+        return self.result.total.dense_macs / (config.cores * config.core_threads * max(1, self.cycles))
+
+    def classes(self) -> list[tuple[str, float]]:
+        """The best classes and their probabilities."""
+        if not self.result.classes:
+            return []
+        scores = self.result.outputs[0][0].ravel().astype(np.float64)
+        powers = np.exp(scores - scores.max()) if self.softmax else scores
+        shares = np.sort(powers / powers.sum())[::-1]
+        return [(name, float(share)) for (name, _), share in zip(self.result.classes[:CLASSES], shares, strict=False)]
 
 
-def table(results: Sequence[LayerResult], config: PhantomConfig, width: int = WIDE) -> Table:
-    """The figures of all layers, as a table; in less than `WIDE` columns without shapes and products."""
+def _exact(result: RunResult, number: int) -> Text:
+    """Whether a layer, or with its number behind the last one everything, gave the golden model's values."""
+    if number < result.compared or (number == result.compared == len(result.layers) and not result.difference):
+        return Text("yes", "green")
+    wrong = result.difference and number in (result.compared, len(result.layers))
+    return Text("NO", "bold red") if wrong else Text("")
+
+
+def headline(run: DemoRun) -> str:
+    """What ran."""
+    c, memory = run.result.config, run.result.memory or {}
+    cores = f"{c.mesh_rows} × {c.mesh_cols} cores" if c.cores > 1 else "one core"
+    return (f"{run.network}, photo {run.photo}, accelerator {c.name}: {cores} of {c.pe_rows} × {c.pe_cols} PEs of "
+            f"{c.threads} threads, L_f {c.lookahead}; memory of {memory.get('latency')} cycles latency, "
+            f"{memory.get('bytes_per_cycle', 0):g} bytes a cycle each way")
+
+
+def table(result: RunResult, width: int = WIDE) -> Table:
+    """The figures of all layers; in less than ``WIDE`` columns without some of them."""
     wide = width >= WIDE
-    shown = Table(
-        title=f"one core of {config.name}: {config.pe_rows} × {config.pe_cols} PEs of {config.threads} threads, "
-              f"L_f {config.lookahead}, {config.act_width}-bit activations, {config.weight_width}-bit weights",
-        caption="slices have all input channels; threads busy = effectual MACs / (threads × cycles); "
-                "speedup = dense MACs / (threads × cycles)",
-        box=box.HEAVY_HEAD if wide else box.SIMPLE_HEAD, padding=(0, 1) if wide else 0, pad_edge=wide)
-    columns = [column for column in COLUMNS if wide or column not in WIDE_ONLY]
-    for header in columns:
-        justify = "left" if header in COLUMNS[:3] else "center" if header in COLUMNS[-2:] else "right"
-        shown.add_column(header, justify=cast(JustifyMethod, justify), overflow="fold")
-
-    def add(cells: Sequence[str | Text]) -> None:
-        """Add a row of a cell for each of `COLUMNS`."""
-        shown.add_row(*(cell for header, cell in zip(COLUMNS, cells, strict=True) if header in columns))
-
-    def numbers(effectual: float, dense: float, cycles: float, utilization: float, speedup: float) -> list[str]:
-        return [f"{effectual / 1e6:.2f}", f"{dense / 1e6:.2f}", f"{cycles / 1e3:,.1f}", f"{100 * utilization:.1f}",
-                f"{speedup:.2f}"]
-
-    for r in results:
-        add([r.layer, r.shape, r.slice, f"{100 * r.weight_density:.1f}", f"{100 * r.activation_density:.1f}",
-             *numbers(r.effectual_macs, r.dense_macs, r.cycles, r.thread_utilization, r.dense_speedup),
-             _exact(r.model_exact), _exact(r.bit_exact)])
-    convolutions = [r for r in results if r.kind == "convolution"]
-    if len(convolutions) > 1:
-        total = totals(convolutions, config)
-        keys = "effectual_macs", "dense_macs", "cycles", "thread_utilization", "dense_speedup"
-        shown.add_section()
-        add(["total", "", f"{len(convolutions)} convolutions", "", "", *numbers(*(total[key] for key in keys)),
-             _exact(all(r.model_exact for r in convolutions)), _exact(all(r.bit_exact for r in convolutions))])
-        add(["mean", "", "geometric", *[""] * 5, f"{100 * total['geomean_thread_utilization']:.1f}",
-             f"{total['geomean_dense_speedup']:.2f}", "", ""])
+    names = [name for name in result.COLUMNS if wide or name not in WIDE_ONLY]
+    shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1) if wide else 0, pad_edge=False)
+    for name in names:
+        shown.add_column(name, justify="left" if name in ("layer", "kind") else "right")
+    shown.add_column("bit-exact", justify="center")
+    rows = result.rows()
+    for number, row in enumerate(rows):
+        cells = [cell for name, cell in zip(result.COLUMNS, row, strict=True) if name in names]
+        shown.add_row(*cells, _exact(result, number), end_section=number == len(rows) - 2)
     return shown
 
 
-def save(results: Sequence[LayerResult], config: PhantomConfig, folder: Path, about: dict[str, Any]) -> None:
-    """Write ``layers.csv`` and ``layers.json``; `about` says what was run."""
-    names = [field.name for field in fields(LayerResult) if field.name not in ("occupancy", "bin_cycles")]
-    rows = [{name: getattr(r, name) for name in names} for r in results]
-    with open(folder / "layers.csv", "w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, names)
-        writer.writeheader()
-        writer.writerows(rows)
-    convolutions = [r for r in results if r.kind == "convolution"]
-    content = {**about, "config": config.to_dict(), "layers": rows}
-    if convolutions:
-        content["convolutions"] = totals(convolutions, config)
-    (folder / "layers.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+def summary(run: DemoRun) -> list[str]:
+    """Totals, a line each."""
+    result, total = run.result, run.result.total
+    exact = "" if result.difference else ", bit-exact: every value is the golden model's"
+    cycles, effectual, dense = (number / 1e6 for number in (run.cycles, total.effectual_macs, total.dense_macs))
+    return [
+        f"{result.compared} of {len(result.layers)} layers{exact}",
+        f"{cycles:.2f} million cycles, {effectual:.1f} of {dense:.1f} million MACs effectual, "
+        f"{total.utilization or 0:.1%} of the threads busy, {run.dense_speedup:.2f} × as fast as the same threads "
+        "always busy without skipping",
+        f"RTL simulated in {run.simulated:.1f} s: {1000 * cycles / run.simulated:.1f} kHz, "
+        f"{effectual / run.simulated:.2f} million effectual MACs a second; {run.wall:.1f} s in all",
+    ]
 
 
-def plot(results: Sequence[LayerResult], config: PhantomConfig, path: Path) -> None:
-    """Draw how many threads are busy over time, a panel for each layer."""
+def save(run: DemoRun, folder: Path) -> None:
+    """Write ``layers.csv`` and ``layers.json``."""
+    (folder / "layers.csv").write_text(run.result.to_csv(), encoding="utf-8")
+    content = {
+        "network": run.network, "photo": run.photo, "seconds": {"simulation": run.simulated, "all": run.wall},
+        "kilohertz": run.cycles / run.simulated / 1000, "dense_speedup": run.dense_speedup,
+        "effectual_macs_per_second": run.result.total.effectual_macs / run.simulated,
+        "probabilities": [{"name": name, "share": share} for name, share in run.classes()], **run.result.to_dict(),
+    }
+    (folder / "layers.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def plot(result: RunResult, path: Path) -> None:
+    """Draw, layer by layer over the cycles, which share of the threads is busy and what the others wait for."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    columns = min(3, len(results))
-    lines = -(-len(results) // columns)
-    figure = Figure(figsize=(4.4 * columns, 1.9 * lines + 0.8), layout="constrained")
+    layers = result.layers
+    cycles = np.array([layer.cycles or 0 for layer in layers])
+    edges = np.concatenate([[0], np.cumsum(cycles)]) / 1e6
+    figure = Figure(figsize=(13, 6.5), layout="constrained")
     canvas = FigureCanvasAgg(figure)
-    axes = np.atleast_1d(figure.subplots(lines, columns, sharey=True, squeeze=False)).ravel()
-    for place, axis in enumerate(axes):
-        if place >= len(results):
-            axis.set_visible(False)
-            continue
-        r = results[place]
-        time = np.append(np.arange(len(r.occupancy)) * r.bin_cycles, r.cycles) / 1000
-        axis.stairs(r.occupancy * config.core_threads, time, fill=True, color="tab:blue", alpha=0.75)
-        axis.axhline(r.thread_utilization * config.core_threads, color="tab:red", linewidth=1)
-        axis.set_xlim(0, time[-1])
-        axis.set_ylim(0, config.core_threads)
-        where = "" if r.slice == "whole" else f" ({r.slice.split(',')[0]})"
-        axis.set_title(f"{r.layer}{where}: {100 * r.thread_utilization:.0f} %", fontsize=9)
-        axis.tick_params(labelsize=8)
-        if place % columns == 0:
-            axis.set_ylabel("busy threads", fontsize=8)
-        if place + columns >= len(results):
-            axis.set_xlabel("time (thousand cycles)", fontsize=8)
-    figure.suptitle(f"Busy threads of {config.core_threads} in one {config.name} core, RTL; red: mean", fontsize=11)
+    busy, stalls = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+    utilization = 100 * np.array([layer.utilization or 0.0 for layer in layers])
+    busy.stairs(utilization, edges, fill=True, color="tab:blue", alpha=0.75)
+    busy.vlines(edges, 0, 100, color="white", linewidth=0.4)
+    mean = 100 * (result.total.utilization or 0.0)
+    busy.axhline(mean, color="tab:red", linewidth=1)
+    for number in np.flatnonzero(cycles > LABELLED * cycles.sum()):
+        busy.text((edges[number] + edges[number + 1]) / 2, 2, layers[number].name, rotation=90, fontsize=7,
+                  ha="center", va="bottom")
+    busy.set_ylim(0, 100)
+    busy.set_ylabel("threads busy (%)")
+    busy.set_title(f"{result.program} on the accelerator {result.config.name}, RTL; red: mean, {mean:.0f} %",
+                   fontsize=11)
+    for name, what in (("moving_starved", "PEs wait for rows"), ("stationary_starved", "PEs wait for items"),
+                       ("drain", "cores drain")):
+        stalls.stairs([100 * (getattr(layer, name) or 0.0) for layer in layers], edges, label=what)
+    stalls.set_ylim(0, 100)
+    stalls.set_ylabel("share (%)")
+    stalls.set_xlabel("time (million cycles)")
+    stalls.legend(fontsize=8, loc="upper right")
+    busy.set_xlim(0, max(edges[-1], 1e-9))
     canvas.print_png(str(path))

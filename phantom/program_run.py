@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from phantom.options import UsageError, console
 
-__all__ = ["MismatchError", "layer_range", "run_file", "window", "write_text"]
+__all__ = ["MismatchError", "layer_costs", "layer_range", "run_file", "shown", "window", "write_text"]
 
 BACKENDS = ("golden", "rtl")
 QUIET_SECONDS = 30
@@ -73,11 +73,11 @@ def run_file(
     if backend == "golden":
         if wanted is not None or wave is not None:
             raise UsageError("--layers and --wave are for --backend rtl")
-        with _shown(f"{program.name} on the golden model", _costs(program)) as report:
+        with shown(f"{program.name} on the golden model", layer_costs(program)) as report:
             return run_golden(program, activations, report)
     settings = RunSettings(latency, bandwidth, wanted, compare, wave=wave, window=window(wave_window))
     first, last = wanted or (0, len(program.layers) - 1)
-    with _shown(f"{program.name} on the accelerator", _costs(program)[first:last + 1]) as report:
+    with shown(f"{program.name} on the accelerator", layer_costs(program)[first:last + 1]) as report:
         return run_rtl(program, activations, settings, threads=threads, progress=report)
 
 
@@ -89,7 +89,7 @@ def write_text(path: Path, text: str) -> None:
         raise UsageError(f"cannot write {str(path)!r}: {error.strerror}") from None
 
 
-def _costs(program: Program) -> list[float]:
+def layer_costs(program: Program) -> list[float]:
     """What each layer takes, in cycles, if nothing waits: the threads or the bus, whichever takes longer."""
     config = program.config
     threads, word = config.cores * config.core_threads, config.bus_width / 8
@@ -98,8 +98,15 @@ def _costs(program: Program) -> list[float]:
 
 
 @contextmanager
-def _shown(what: str, costs: Sequence[float]) -> Iterator[Callable[[int, int, int], None]]:
-    """Show layers done, cycles and the time that is left by their costs: a bar in a terminal, else a line at times."""
+def shown(what: str, costs: Sequence[float]) -> Iterator[Callable[[int, int, int], None]]:
+    """Show layers done, cycles and the time that is left by their costs: a bar in a terminal, else a line at times.
+
+    Parameters
+    ----------
+    what : str
+    costs : sequence of float
+        Of each layer, see :func:`layer_costs`.
+    """
     terminal = console(stderr=True)
     if terminal.is_terminal:
         with Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"),
@@ -108,16 +115,25 @@ def _shown(what: str, costs: Sequence[float]) -> Iterator[Callable[[int, int, in
             yield lambda done, total, cycles: bar.update(
                 task, completed=sum(costs[:done]), text=_progress_text(done, total, cycles))
         return
-    screen, last = console(), time.monotonic()
+    screen, start = console(), time.monotonic()
+    last = start
     screen.print(what)
 
     def report(done: int, total: int, cycles: int) -> None:
         nonlocal last
         if time.monotonic() - last >= QUIET_SECONDS:
             last = time.monotonic()
-            screen.print(_progress_text(done, total, cycles))
+            screen.print(_progress_text(done, total, cycles) + _left(last - start, sum(costs[:done]) / sum(costs)))
     yield report
 
 
 def _progress_text(done: int, total: int, cycles: int) -> str:
     return f"{done} of {total} layers" + (f", {cycles:,} cycles" if cycles else "")
+
+
+def _left(seconds: float, share: float) -> str:
+    """The time that is left, from the time that a share of the work took."""
+    if not 0 < share < 1:
+        return ""
+    left = round(seconds * (1 - share) / share)
+    return f", about {left // 60} min {left % 60:02} s left"

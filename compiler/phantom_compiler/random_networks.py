@@ -16,11 +16,15 @@ from phantom_compiler.accelerator.vector_layers import Window
 from phantom_compiler.frontend.graph import (
     Addition,
     AveragePool,
+    Concatenation,
     Convolution,
     FloatLayer,
     FloatNetwork,
     FloatNode,
     MaxPool,
+    TransposedConvolution,
+    Upsampling,
+    shape_of,
 )
 from phantom_compiler.layer import LayerError
 from phantom_compiler.quantization import quantize_network
@@ -52,8 +56,9 @@ class _Grower:
         read = {number for node in self.nodes for number in node.inputs}
         fresh = [number for number in range(INPUT, len(self.nodes)) if number not in read]
         source = int(rng.choice(fresh if rng.random() < 0.7 else range(INPUT, len(self.nodes))))
-        kinds: list[Callable[[int], bool]] = [self._convolution, self._depthwise, self._pool, self._add]
-        chances = [0.45, 0.15, 0.2, 0.2]
+        kinds: list[Callable[[int], bool]] = [self._convolution, self._depthwise, self._pool, self._add,
+                                              self._concatenate, self._upsample, self._transposed]
+        chances = [0.35, 0.1, 0.15, 0.15, 0.15, 0.05, 0.05]
         if min(self.shapes[1 + source][2:]) == max(self.shapes[1 + source][2:]) == 1:
             kinds, chances = kinds[:1], [1.0]
         for place in rng.choice(len(kinds), len(kinds), replace=False, p=chances):
@@ -63,7 +68,7 @@ class _Grower:
     def _put(self, layer: FloatLayer, *inputs: int) -> bool:
         """Add a layer if it fits."""
         try:
-            shape = layer.shape(self.shapes[1 + inputs[0]])
+            shape = shape_of(layer, [self.shapes[1 + number] for number in inputs])
         except ValueError:
             return False
         self.nodes.append(FloatNode(layer, inputs))
@@ -107,6 +112,46 @@ class _Grower:
         channels = self.shapes[1 + source][1]
         groups = 2 if channels % 2 == 0 and self.rng.random() < 0.1 else 1
         return self._convolve(source, groups * int(self.rng.integers(1, CHANNELS // groups + 1)), groups)
+
+    def _transposed(self, source: int) -> bool:
+        """As often as not one that doubles rows and columns."""
+        rng, (_, channels, rows, columns) = self.rng, self.shapes[1 + source]
+        groups = channels if rng.random() < 0.2 else 1
+        filters = groups if groups > 1 else int(rng.integers(1, CHANNELS + 1))
+        kernel, stride, dilation = KERNELS[rng.integers(len(KERNELS))], (2, 2), (1, 1)
+        padding, more = (0, 0, 0, 0), (0, 0)
+        if rng.random() < 0.5:
+            stride = self._pair(1, 3)
+            dilation = self._pair(1, 2) if rng.random() < 0.2 else dilation
+            padding = (int(rng.integers(kernel[0])), int(rng.integers(kernel[1])), int(rng.integers(kernel[0])),
+                       int(rng.integers(kernel[1])))
+            more = int(rng.integers(stride[0])), int(rng.integers(stride[1]))
+        low, high = self._clipping()
+        bias = (rng.normal(size=filters) / 4).astype(np.float32)
+        layer = TransposedConvolution(
+            f"transposed{len(self.nodes)}", self._weights(filters, channels // groups, kernel), bias, stride, padding,
+            dilation, groups, low, high, more)
+        return stride[0] * rows <= 2 * SIZE and stride[1] * columns <= 2 * SIZE and self._put(layer, source)
+
+    def _upsample(self, source: int) -> bool:
+        factor, (_, _, rows, columns) = self._pair(1, 3), self.shapes[1 + source]
+        if factor == (1, 1) or factor[0] * rows > 2 * SIZE or factor[1] * columns > 2 * SIZE:
+            return False
+        return self._put(Upsampling(f"upsample{len(self.nodes)}", factor), source)
+
+    def _concatenate(self, source: int) -> bool:
+        """Of up to four of one size, at times one of them twice."""
+        rng, (images, _, rows, columns) = self.rng, self.shapes[1 + source]
+        same = [number for number in range(INPUT, len(self.nodes))
+                if (self.shapes[1 + number][0], *self.shapes[1 + number][2:]) == (images, rows, columns)]
+        others = [number for number in same if number != source]
+        if not others or rng.random() < 0.1:
+            others = same
+        more = rng.choice(others, min(len(others), int(rng.integers(1, 4))), replace=False)
+        inputs = [int(one) for one in rng.permutation([source, *more])]
+        if sum(self.shapes[1 + number][1] for number in inputs) > 2 * CHANNELS:
+            return False
+        return self._put(Concatenation(f"concat{len(self.nodes)}"), *inputs)
 
     def _depthwise(self, source: int) -> bool:
         channels = self.shapes[1 + source][1]
@@ -158,8 +203,8 @@ def random_network(
 ) -> tuple[QuantizedNetwork, NDArray[Any]]:
     """A network of 1 to 6 layers that a configuration can compute, and its input.
 
-    Convolutions of all kinds, both kinds of pooling, additions; several layers may read one. Inputs have up to 12 × 12
-    positions, layers up to 24 channels.
+    Convolutions of all kinds, transposed ones, too, both kinds of pooling, additions, concatenations, upsampling;
+    several layers may read one. Inputs have up to 12 × 12 positions, layers up to 24 channels, concatenations up to 48.
 
     Parameters
     ----------

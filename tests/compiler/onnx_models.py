@@ -6,7 +6,14 @@ import numpy as np
 import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
-from phantom_compiler.frontend import AveragePool, Convolution, MaxPool
+from phantom_compiler.frontend import (
+    AveragePool,
+    Concatenation,
+    Convolution,
+    MaxPool,
+    TransposedConvolution,
+    Upsampling,
+)
 
 VERSION = 17
 
@@ -40,7 +47,16 @@ def float_model(network, outputs=None):
     for number, entry in enumerate(network.nodes):
         layer = entry.layer
         names = ["x" if read < 0 else f"n{read}" for read in entry.inputs]
-        if isinstance(layer, Convolution):
+        if isinstance(layer, TransposedConvolution):
+            filters, channels, *kernel = layer.weights.shape
+            split = layer.weights.reshape(layer.groups, filters // layer.groups, channels, *kernel).swapaxes(1, 2)
+            turned = split.reshape(-1, filters // layer.groups, *kernel)[..., ::-1, ::-1]
+            constants |= {f"w{number}": np.ascontiguousarray(turned, np.float32),
+                          f"b{number}": layer.bias.astype(np.float32)}
+            made = helper.make_node("ConvTranspose", [*names, f"w{number}", f"b{number}"], [f"r{number}"],
+                                    strides=layer.stride, pads=layer.padding, dilations=layer.dilation,
+                                    group=layer.groups, output_padding=layer.output_padding)
+        elif isinstance(layer, Convolution):
             constants |= {f"w{number}": layer.weights.astype(np.float32), f"b{number}": layer.bias.astype(np.float32)}
             made = helper.make_node("Conv", [*names, f"w{number}", f"b{number}"], [f"r{number}"], strides=layer.stride,
                                     pads=layer.padding, dilations=layer.dilation, group=layer.groups)
@@ -52,6 +68,12 @@ def float_model(network, outputs=None):
                 given["count_include_pad"] = int(layer.count_include_pad)
             kind = "MaxPool" if isinstance(layer, MaxPool) else "AveragePool"
             made = helper.make_node(kind, names, [f"r{number}"], **given)
+        elif isinstance(layer, Concatenation):
+            made = helper.make_node("Concat", names, [f"r{number}"], axis=1)
+        elif isinstance(layer, Upsampling):
+            constants[f"s{number}"] = np.array([1, 1, *layer.factor], np.float32)
+            made = helper.make_node("Resize", [*names, "", f"s{number}"], [f"r{number}"], mode="nearest",
+                                    nearest_mode="floor", coordinate_transformation_mode="asymmetric")
         else:
             made = helper.make_node("Add", names, [f"r{number}"])
         low, high = getattr(layer, "low", -math.inf), getattr(layer, "high", math.inf)

@@ -15,7 +15,7 @@ from phantom_compiler.accelerator.network import INPUT, Node
 from phantom_compiler.accelerator.program import Pixels, ProgramError, compile_program
 from phantom_compiler.accelerator.program_file import read_program, write_program
 from phantom_compiler.accelerator.random_network import random_activations, residual_network
-from phantom_compiler.accelerator.vector_layers import VectorLayer
+from phantom_compiler.accelerator.vector_layers import Concat, Upsample2d, VectorLayer
 from phantom_compiler.quantized import QuantizedLayer
 from phantom_compiler.transposed import TransposedConv2d
 from phantom_hw.config import PhantomConfig
@@ -47,6 +47,8 @@ def program():
     up = TransposedConv2d(rng.integers(-5, 6, (6, 2, 2, 2)), name="up", stride=(2, 2))
     quantized = QuantizedLayer(up, np.zeros(2, np.int64), np.full(2, 1 << 23), np.full(2, 25), -128, 127)
     nodes.append(Node(quantized, (3,), True, 0.25))
+    nodes.append(Node(Upsample2d("near", factor=(3, 2)), (2,), False))
+    nodes.append(Node(Concat("both"), (2, 3), False))
     network = Network(nodes, output_scales=tuple(0.1 * i for i in range(len(nodes))))
     return compile_program(network, TINY, base=4096, pixels=Pixels(2 / 255, -1.0))
 
@@ -120,6 +122,10 @@ def test_the_facts(program):
             assert facts.dense_macs == outputs[number].size * weights[0].size
             assert 0 < facts.expected_macs < facts.dense_macs
             assert (facts.weights, facts.nonzero_weights) == (weights.size, np.count_nonzero(weights))
+        if facts.kind == "Concat":  # where nothing is to be done
+            assert facts.tiling == "in place"
+            assert facts.read_bytes == facts.written_bytes == facts.compulsory_bytes == 0
+            continue
         assert facts.read_bytes >= facts.constant_bytes > 0
         assert facts.compulsory_bytes > facts.written_bytes > 0
     assert sum(facts.commands for facts in program.layers) == program.job.count - 2
@@ -193,7 +199,7 @@ def put(*keys_and_value):
 
 
 @pytest.mark.parametrize(("change", "message"), [
-    (put("version", 2), "the version of the file format is 2, it must be 1"),
+    (put("version", 1), "the version of the file format is 1, it must be 2"),
     (put("isa_version", 0), "the version of the command set is 0, it must be 1"),
     (put("format", "x"), "not a program"),
     (put("config", "threads", 99), "configuration: threads must be an integer in 1..8, not 99"),

@@ -4,6 +4,7 @@ import csv
 import importlib.metadata
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from phantom_hw.config import PhantomConfig
 from PIL import Image
 
 import phantom.demo
+from phantom import program_run
 from phantom.cli import main
 from phantom.demo_network import load_photo
 from phantom.demo_report import WIDE, DemoRun, table
@@ -170,6 +172,16 @@ def test_the_own_configuration():
     own = PhantomConfig.from_toml(phantom.demo.CONFIG)
     assert own.name == phantom.demo.CONFIG.stem
     assert all(replace(own, name=name) != PhantomConfig.preset(name) for name in PhantomConfig.presets())
+
+
+def test_a_file_is_told_the_time_that_is_left(capsys, monkeypatch):
+    times = iter([100.0, 110.0, 130.0, 130.0, 135.0])
+    monkeypatch.setattr(program_run, "time", SimpleNamespace(monotonic=lambda: next(times)))
+    with program_run.shown("small", [1, 3]) as report:
+        report(0, 2, 200)  # too early for a line
+        report(1, 2, 500)
+        report(2, 2, 900)
+    assert capsys.readouterr().out == "small\n1 of 2 layers, 500 cycles, about 1 min 30 s left\n"
 
 
 def test_help(capsys):

@@ -14,6 +14,7 @@ from phantom_compiler.accelerator.job import Job
 from phantom_compiler.accelerator.network import INPUT, Node
 from phantom_compiler.accelerator.source import layer_input
 from phantom_compiler.accelerator.tensor import TensorFormat
+from phantom_compiler.accelerator.vector_layers import Concat
 from phantom_compiler.convolution import Conv2d
 from phantom_compiler.quantized import QuantizedLayer
 
@@ -77,9 +78,12 @@ def layer_facts(nodes: Sequence[Node], job: Job) -> list[LayerFacts]:
     facts = []
     for number, (node, start, end) in enumerate(zip(nodes, job.starts, ends, strict=True)):
         forms = [job.input if source == INPUT else job.outputs[source] for source in node.inputs]
+        made = [job.outputs[number]]
+        if isinstance(node.operation, Concat):
+            forms = made = _copied(forms, made[0])
         density = _mean(node)
-        written = _packed_bytes(job.outputs[number], _output_density(nodes, number))
-        values = _Weights.of(node, forms[0])
+        written = sum(_packed_bytes(form, _output_density(nodes, number)) for form in made)
+        values = _Weights.of(node, forms)
         constant, moving = 0, 0.0
         for at in range(start, end):
             one = commands.decode(text[at * COMMAND_BYTES:(at + 1) * COMMAND_BYTES])
@@ -104,12 +108,12 @@ class _Weights:
     expected: float = 0.0
 
     @classmethod
-    def of(cls, node: Node, form: TensorFormat) -> _Weights:
+    def of(cls, node: Node, forms: Sequence[TensorFormat]) -> _Weights:
         if not isinstance(node.operation, QuantizedLayer):
             return cls()
         layer = node.operation.layer
         weights, density = layer.weights, np.asarray(node.density)
-        dense = layer_input(layer, form.shape).problem.dense_macs
+        dense = layer_input(layer, forms[0].shape).problem.dense_macs
         there = weights != 0
         if density.ndim and isinstance(layer, Conv2d):
             per_group = density.reshape(layer.groups, -1)
@@ -122,6 +126,16 @@ class _Weights:
     def bytes(self, job: Job) -> float:
         """In the sparse-mask format."""
         return self.count / 8 + self.nonzero * job.config.weight_width / 8
+
+
+def _copied(inputs: Sequence[TensorFormat], output: TensorFormat) -> list[TensorFormat]:
+    """The inputs of a concatenation that do not lie in their places."""
+    found, first = [], 0
+    for form in inputs:
+        if form != output.part(first, form.shape[1]):
+            found.append(form)
+        first += form.shape[1]
+    return found
 
 
 def _mean(node: Node) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from phantom_compiler.accelerator.image import ALIGNMENT
 
-__all__ = ["Lifetime", "MemoryMap", "lifetimes", "place"]
+__all__ = ["Lifetime", "MemoryMap", "joined", "lifetimes", "place"]
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,21 @@ def lifetimes(sizes: Sequence[int], readers: Sequence[Sequence[int]], steps: int
     """
     return [Lifetime(size, max(0, number - 1), max(those) if those else steps)
             for number, (size, those) in enumerate(zip(sizes, readers, strict=True))]
+
+
+def joined(tensors: Sequence[Lifetime], holders: Sequence[int]) -> dict[int, Lifetime]:
+    """Lifetimes of the tensors that lie in no other one, each needed as long as one of its parts.
+
+    Parameters
+    ----------
+    tensors : sequence of Lifetime
+    holders : sequence of int
+        For each tensor the one of which it is a part, itself if it is none; a holder is no part.
+    """
+    return {number: Lifetime(
+        tensors[number].size, min(tensors[n].first for n, other in enumerate(holders) if other == number),
+        max(tensors[n].last for n, other in enumerate(holders) if other == number))
+        for number, holder in enumerate(holders) if holder == number}
 
 
 def place(tensors: Sequence[Lifetime], reuse: bool = True) -> MemoryMap:

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from phantom_hw.config import PhantomConfig
 
 from phantom_compiler.accelerator.commands import CommandStream
+from phantom_compiler.accelerator.concatenation import ConcatPlan, Places, emit_concat, find_places, plan_concat
 from phantom_compiler.accelerator.emit import LayerEmitter
 from phantom_compiler.accelerator.image import MemoryImage
 from phantom_compiler.accelerator.job import Job
-from phantom_compiler.accelerator.memory_map import MemoryMap, lifetimes, place
+from phantom_compiler.accelerator.memory_map import MemoryMap, joined, lifetimes, place
 from phantom_compiler.accelerator.plan import LayerPlan, plan_layer
 from phantom_compiler.accelerator.tensor import TensorFormat
 from phantom_compiler.accelerator.vector import emit_vector
-from phantom_compiler.accelerator.vector_layers import VectorLayer
+from phantom_compiler.accelerator.vector_layers import Concat, VectorLayer
 from phantom_compiler.accelerator.vector_plan import VectorPlan, plan_vector
 from phantom_compiler.fully_connected import FullyConnected
 from phantom_compiler.layer import LayerError
@@ -28,6 +29,7 @@ __all__ = ["INPUT", "Node", "golden_values", "network_job"]
 
 INPUT = -1
 """Number of the network's input among what a node reads."""
+Plan: TypeAlias = LayerPlan | VectorPlan | ConcatPlan
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +80,8 @@ def network_job(
 ) -> Job:
     """A job of a whole network.
 
-    Memory has all tensors first, then the constant data, the commands last.
+    Memory has all tensors first, then the constant data, the commands last. Inputs of a concatenation are parts of its
+    output where what writes them can write slots of the same size.
 
     Parameters
     ----------
@@ -106,20 +109,24 @@ def network_job(
         If a layer cannot be computed exactly, does not fit the configuration, or needs more memory than there is.
     """
     _check_inputs(nodes)
-    first = TensorFormat.natural(config, shape, signed)
-    plans: list[LayerPlan | VectorPlan] = []
-    for node in nodes:
+    places = find_places(nodes, shape, signed, config)
+    forms = [_first(places, shape, signed, config)]
+    plans: list[Plan] = []
+    for number, node in enumerate(nodes):
         progress(node.name)
-        plans.append(_plan(node, [first if number == INPUT else plans[number].output for number in node.inputs],
-                           config))
-    forms = [first, *(plan.output for plan in plans)]
+        plans.append(_plan(node, number, [forms[1 + source] for source in node.inputs], places, config))
+        forms.append(plans[-1].output)
     readers = [[i for i, node in enumerate(nodes) if number in node.inputs] for number in range(INPUT, len(nodes))]
     for number in outputs:
         readers[1 + number].append(len(nodes))
-    memory = place(lifetimes([form.bytes for form in forms], readers, len(nodes)), reuse)
+    roots = [places.root(tensor) for tensor in range(len(forms))]
+    lives = joined(lifetimes([form.bytes for form in forms], readers, len(nodes)), [root for root, _ in roots])
+    memory = place(list(lives.values()), reuse)
     image, stream = MemoryImage(base), CommandStream(config)
     start = image.reserve(memory.size)
-    forms = [form.at(start + offset) for form, offset in zip(forms, memory.offsets, strict=True)]
+    offsets = dict(zip(lives, memory.offsets, strict=True))
+    forms = [form.at(start + offsets[root] + channel * form.channel_pitch)
+             for form, (root, channel) in zip(forms, roots, strict=True)]
     starts, ends = [], []
     for number, (node, plan) in enumerate(zip(nodes, plans, strict=True)):
         progress(node.name)
@@ -127,6 +134,8 @@ def network_job(
         inputs = tuple(forms[1 + source] for source in node.inputs)
         if isinstance(plan, LayerPlan):
             LayerEmitter(replace(plan, input=inputs[0]), forms[1 + number], image, stream).run()
+        elif isinstance(plan, ConcatPlan):
+            emit_concat(plan, inputs, forms[1 + number], image, stream)
         else:
             emit_vector(replace(plan, inputs=inputs), forms[1 + number], image, stream)
         ends.append(image.size)
@@ -135,7 +144,7 @@ def network_job(
     most = min(memory_bytes or 1 << config.address_width, 1 << config.address_width)
     _check_size(nodes, memory, ends, base, base + image.size, most)
     return Job(config, image, address, len(stream.instructions) + 1, forms[0], forms[1:],
-               [str(plan) if isinstance(plan, LayerPlan) else "vector unit" for plan in plans], starts, memory.size)
+               ["vector unit" if isinstance(plan, VectorPlan) else str(plan) for plan in plans], starts, memory.size)
 
 
 def _check_inputs(nodes: Sequence[Node]) -> None:
@@ -145,13 +154,35 @@ def _check_inputs(nodes: Sequence[Node]) -> None:
             raise LayerError(f"layer {node.name!r}: inputs must be layers before it, {INPUT}..{i - 1}, not {wrong[0]}")
 
 
-def _plan(node: Node, inputs: list[TensorFormat], config: PhantomConfig) -> LayerPlan | VectorPlan:
+def _first(places: Places, shape: tuple[int, int, int, int], signed: bool, config: PhantomConfig) -> TensorFormat:
+    """The format of the network's input."""
+    natural = TensorFormat.natural(config, shape, signed)
+    width, height = places.slots.get(0, (natural.width, natural.height))
+    return replace(natural, width=width, height=height)
+
+
+def _plan(node: Node, number: int, inputs: list[TensorFormat], places: Places, config: PhantomConfig) -> Plan:
+    if isinstance(node.operation, Concat):
+        channels = sum(form.shape[1] for form in inputs)
+        return plan_concat(node, number, inputs, places, config, (inputs[0].shape[0], channels, *inputs[0].shape[2:]))
+    slots = places.slots.get(number + 1)
+    if slots is not None:
+        try:
+            return _plan_layer(node, inputs, config, slots)
+        except LayerError:
+            places.release(number + 1)  # it is copied
+    return _plan_layer(node, inputs, config, None)
+
+
+def _plan_layer(
+    node: Node, inputs: list[TensorFormat], config: PhantomConfig, slots: tuple[int, int] | None
+) -> LayerPlan | VectorPlan:
     operation = node.operation
     if isinstance(operation, QuantizedLayer):
         if isinstance(operation.layer, FullyConnected):
             raise operation.layer.error("must be given as a convolution")
-        return plan_layer(operation, inputs[0], inputs[0].shape, config, node.density, node.signed)
-    return plan_vector(operation, tuple(inputs), config, node.signed)
+        return plan_layer(operation, inputs[0], inputs[0].shape, config, node.density, node.signed, slots)
+    return plan_vector(operation, tuple(inputs), config, node.signed, slots)
 
 
 def _check_size(nodes: Sequence[Node], memory: MemoryMap, ends: list[int], base: int, end: int, most: int) -> None:

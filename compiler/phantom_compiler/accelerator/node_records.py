@@ -10,7 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phantom_compiler.accelerator.network import Node
-from phantom_compiler.accelerator.vector_layers import Add, AveragePool2d, MaxPool2d, VectorLayer, Window
+from phantom_compiler.accelerator.vector_layers import (
+    Add,
+    AveragePool2d,
+    Concat,
+    MaxPool2d,
+    Upsample2d,
+    VectorLayer,
+    Window,
+)
 from phantom_compiler.convolution import Conv1d, Conv2d
 from phantom_compiler.layer import Layer
 from phantom_compiler.quantized import QuantizedLayer
@@ -20,7 +28,8 @@ __all__ = ["node_from_record", "node_record"]
 
 Arrays = dict[str, NDArray[Any]]
 KINDS: dict[str, type[Layer | VectorLayer]] = {
-    kind.__name__: kind for kind in (Conv1d, Conv2d, TransposedConv2d, Add, AveragePool2d, MaxPool2d)}
+    kind.__name__: kind for kind in (Conv1d, Conv2d, TransposedConv2d, Add, AveragePool2d, Concat, MaxPool2d,
+                                     Upsample2d)}
 
 
 def _small(array: NDArray[Any]) -> NDArray[Any]:

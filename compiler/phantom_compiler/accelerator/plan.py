@@ -13,7 +13,7 @@ from phantom_compiler.accelerator.tensor import TensorFormat
 from phantom_compiler.quantized import QuantizedLayer
 from phantom_compiler.tiling import Array, Sharing, Tiling, tilings
 
-__all__ = ["LayerPlan", "channels_of_set", "plan_layer"]
+__all__ = ["LayerPlan", "channels_of_set", "plan_layer", "slots_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +63,11 @@ def channels_of_set(config: PhantomConfig, tiling: Tiling) -> int:
     return tiling.depth * max(lanes.count(lane) for lane in lanes) * config.pe_cols
 
 
+def slots_of(tiling: Tiling) -> tuple[int, int]:
+    """Width and height of the output's slots."""
+    return tiling.geometry.width, tiling.geometry.height
+
+
 def _readable(source: LayerInput, form: TensorFormat, tiling: Tiling) -> bool:
     """The moving buffer can hold the input so that rows of this geometry can be read."""
     geometry, stride = tiling.geometry, source.stride
@@ -79,9 +84,24 @@ def _readable(source: LayerInput, form: TensorFormat, tiling: Tiling) -> bool:
 
 def plan_layer(
     quantized: QuantizedLayer, form: TensorFormat, shape: tuple[int, ...], config: PhantomConfig, density: Density,
-    out_signed: bool,
+    out_signed: bool, slots: tuple[int, int] | None = None,
 ) -> LayerPlan:
     """Take the tiling that the search expects to be the fastest of those that fit the memories.
+
+    Parameters
+    ----------
+    quantized : QuantizedLayer
+    form : TensorFormat
+        Of the input.
+    shape : tuple of int
+        Of the activations, as the reference operator takes them.
+    config : PhantomConfig
+    density : float, or float array of shape (channels,)
+        Share of nonzero activations expected, of all or of each channel.
+    out_signed : bool
+        Whether the results use the signed range.
+    slots : (width, height), optional
+        That the output's slots must have.
 
     Raises
     ------
@@ -97,7 +117,7 @@ def plan_layer(
     searched = sorted(tilings(source.problem, config, Array.mesh(config), mean), key=lambda one: one.cycles)
     small: set[str] = set()
     for tiling in searched:
-        if not _readable(source, form, tiling):
+        if not _readable(source, form, tiling) or slots not in (None, slots_of(tiling)):
             continue
         if channels_of_set(config, tiling) > config.lane_channels:
             small.add("lane_channels")
@@ -121,7 +141,7 @@ def plan_layer(
             continue
         (rows, columns), images = source.problem.out_size, source.shape[0]
         output = TensorFormat(config, (images, len(source.problem.stationary), rows, columns), out_signed,
-                              min(tiling.geometry.width, columns), tiling.geometry.height)
+                              *slots_of(tiling))
         return LayerPlan(config, quantized, source, form, output, tiling, bands, sets)
     why = f"; too small: {', '.join(sorted(small))}" if small else ""
     raise layer.error(f"does not fit the memories of configuration {config.name!r}{why}")

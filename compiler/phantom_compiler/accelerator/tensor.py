@@ -20,8 +20,8 @@ class TensorFormat:
     """An activation tensor as slots of the sparse-mask format.
 
     A slot holds ``height`` rows of ``width`` positions of one channel; only slots that span a whole row have several
-    rows. Slots of a line follow each other, then lines, channels and images. At the right and the lower edge of the
-    image a slot has fewer positions.
+    rows. Slots of a line follow each other, then lines, images and channels: so channels side by side are a tensor of
+    their own. At the right and the lower edge of the image a slot has fewer positions.
 
     Parameters
     ----------
@@ -82,19 +82,19 @@ class TensorFormat:
         return self.slots * self.slot_pitch
 
     @property
-    def channel_pitch(self) -> int:
-        """Bytes from a channel to the next."""
+    def image_pitch(self) -> int:
+        """Bytes from an image of a channel to the next."""
         return self.lines * self.line_pitch
 
     @property
-    def image_pitch(self) -> int:
-        """Bytes from an image to the next."""
-        return self.shape[1] * self.channel_pitch
+    def channel_pitch(self) -> int:
+        """Bytes from a channel to the next."""
+        return self.shape[0] * self.image_pitch
 
     @property
     def bytes(self) -> int:
         """Bytes of the tensor."""
-        return self.shape[0] * self.image_pitch
+        return self.shape[1] * self.channel_pitch
 
     def positions(self, line: int, slot: int) -> int:
         """Positions of a slot."""
@@ -105,12 +105,17 @@ class TensorFormat:
         """The same at another address."""
         return replace(self, address=address)
 
+    def part(self, first: int, channels: int) -> TensorFormat:
+        """Some of its channels, from ``first`` on."""
+        return replace(self, shape=(self.shape[0], channels, *self.shape[2:]),
+                       address=self.address + first * self.channel_pitch)
+
     def encode(self, values: NDArray[Any]) -> NDArray[np.uint8]:
         """A tensor of this shape as bytes."""
         if values.shape != self.shape:
             raise ValueError(f"values must have shape {self.shape}, not {values.shape}")
         memory = np.zeros((self.shape[0] * self.shape[1], self.lines, self.slots, self.slot_pitch), np.uint8)
-        flat = values.reshape(-1, *self.shape[2:])
+        flat = values.swapaxes(0, 1).reshape(-1, *self.shape[2:])
         for line, slot in np.ndindex(self.lines, self.slots):
             part = self._part(flat, line, slot).reshape(len(flat), -1)
             padded = np.zeros((len(flat), self.config.chunk), np.int64)
@@ -139,8 +144,9 @@ class TensorFormat:
                                 signed=self.signed)
             part = self._part(result, line, slot)
             part[...] = decode(tensor)[:, :self.positions(line, slot)].reshape(part.shape)
-        return result.reshape(self.shape)
+        images, channels, rows, columns = self.shape
+        return np.ascontiguousarray(result.reshape(channels, images, rows, columns).swapaxes(0, 1))
 
     def _part(self, values: NDArray[Any], line: int, slot: int) -> NDArray[Any]:
-        """The positions of a slot of all channels."""
+        """The positions of a slot of all channels and images."""
         return values[:, line * self.height:(line + 1) * self.height, slot * self.width:(slot + 1) * self.width]

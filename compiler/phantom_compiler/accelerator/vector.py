@@ -24,6 +24,8 @@ from phantom_compiler.packing import pack_bytes
 __all__ = ["VectorJob", "emit_vector", "lower_vector", "vector_job"]
 
 Bytes = NDArray[np.uint8]
+PHASES = 255
+"""Most phases of a row that a load knows."""
 
 
 def lower_vector(
@@ -196,8 +198,7 @@ class _Emitter:
             top = line * output.height
             for slot in range(output.slots):
                 left = slot * output.width
-                place.append(region + plan.place(top * plan.layer.window.stride[0] - step.strip.rows[0],
-                                                 left * plan.layer.window.stride[1]))
+                place.append(region + plan.block(step.strip, top, left))
                 pattern.append(self.patterns[min(output.height, rows - top), min(output.width, columns - left)])
                 offset.append((step.image * output.image_pitch + line * output.line_pitch
                                + slot * output.slot_pitch) // SLOT_UNIT)
@@ -231,7 +232,7 @@ class _Emitter:
         """Load some channels of an input's band.
 
         Where the rows and columns at the edge are repeated, lines are loaded several times, farther from their place
-        first: what is behind the edge stays of each.
+        first: what is behind the edge stays of each. Where all columns are repeated, each time is a load.
         """
         plan, form = self.plan, self.plan.inputs[number]
         begin, end = step.strip.loads[number]
@@ -242,9 +243,34 @@ class _Emitter:
         loads += [(line, last, 0) for line, last in ((begin, whole), (whole, end)) if line < last]
         left, right = plan.repeated_columns if plan.replicates else (0, 0)
         shifts = [*range(right, 0, -1), *range(-left, 1)]
+        repeats = plan.layer.repeats[1]
+        if repeats > 1:
+            for first, last, _ in loads:
+                for aside in range(repeats):
+                    self._spread(step, form, channels, (first, last), aside, mesh_rows, place)
+            return
         for first, last, down in loads:
             for aside in shifts:
                 self._lines(step, form, channels, (first, last), (down, aside), mesh_rows, place)
+
+    def _spread(
+        self, step: _Step, form: TensorFormat, channels: tuple[int, int], lines: tuple[int, int], aside: int,
+        mesh_rows: int, place: int,
+    ) -> None:
+        """Load lines with their positions as far apart as each is repeated: every position is a phase of its own."""
+        plan, size, repeats = self.plan, self.config.moving_positions, self.plan.layer.repeats[1]
+        row, at_once = lines[0] * form.height - step.strip.rows[0], PHASES // form.width
+        for slot in range(0, form.slots, at_once):
+            slots = min(at_once, form.slots - slot)
+            self.stream.add(
+                "LOAD_MOVING", address=form.address + step.image * form.image_pitch + channels[0] * form.channel_pitch
+                + lines[0] * form.line_pitch + slot * form.slot_pitch, channel_pitch=form.channel_pitch,
+                line_pitch=form.line_pitch, slot_pitch=form.slot_pitch, channels=channels[1],
+                lines=lines[1] - lines[0], slots=slots, positions=form.positions(lines[0], slot),
+                last_positions=form.positions(lines[0], slot + slots - 1), width=min(form.width, form.shape[3]),
+                stride=PHASES, signed=int(form.signed), rows=mesh_rows, x=0,
+                offset=place + row * plan.columns + slot * form.width * repeats + aside,
+                channel_step=plan.channel_step % size, row_step=plan.columns % size, phase_step=repeats % size)
 
     def _lines(
         self, step: _Step, form: TensorFormat, channels: tuple[int, int], lines: tuple[int, int],

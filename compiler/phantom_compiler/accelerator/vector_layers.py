@@ -1,4 +1,4 @@
-"""Layers of the vector unit: pooling and addition on quantized activations."""
+"""Layers of the vector unit: pooling, addition, upsampling and concatenation of quantized activations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from phantom_hw.vector.layouts import Operation
 
 from phantom_compiler.layer import LayerError
 
-__all__ = ["Add", "AveragePool2d", "MaxPool2d", "VectorLayer", "Window"]
+__all__ = ["Add", "AveragePool2d", "Concat", "MaxPool2d", "Upsample2d", "VectorLayer", "Window"]
 
 IntArray = NDArray[Any]
 IDENTITY = (1 << 23, 23)
@@ -73,6 +73,16 @@ class VectorLayer:
         """An error that names this layer."""
         return LayerError(f"layer {self.name!r}: {text}")
 
+    @property
+    def repeats(self) -> tuple[int, int]:
+        """How often each row and each column of the input is there; more than once only without a window."""
+        return 1, 1
+
+    def size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Rows and columns of the output for an input of this size."""
+        rows, columns = self.window.counts(size, False).shape
+        return rows * self.repeats[0], columns * self.repeats[1]
+
     def scale(self, size: tuple[int, int]) -> tuple[int, int]:
         """Multiplier and shift of the lanes for an input of this size."""
         raise NotImplementedError
@@ -103,6 +113,60 @@ class MaxPool2d(VectorLayer):
     def golden(self, *inputs: IntArray) -> NDArray[np.int64]:
         """See :func:`phantom_golden.max_pool2d`."""
         result: NDArray[np.int64] = golden.max_pool2d(inputs[0], self.window.kernel, **self.window.options)
+        return result
+
+
+@dataclass(frozen=True)
+class Upsample2d(VectorLayer):
+    """Nearest upsampling: each position is repeated.
+
+    Parameters
+    ----------
+    factor : (vertical, horizontal)
+        At least 1.
+    """
+
+    operation: ClassVar[Any] = Operation.MAX
+
+    factor: tuple[int, int] = (2, 2)
+
+    def __post_init__(self) -> None:
+        if len(self.factor) != 2 or any(type(one) is not int or one < 1 for one in self.factor):
+            raise self.error(f"factor must be 2 integers of at least 1, not {self.factor!r}")
+        if self.window != Window():
+            raise self.error(f"there must be no window, not {self.window!r}")
+
+    @property
+    def repeats(self) -> tuple[int, int]:
+        """The factor."""
+        return self.factor
+
+    def scale(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Values stay what they are."""
+        return IDENTITY
+
+    def clamp(self, width: int, signed: bool) -> tuple[int, int]:
+        """All values."""
+        return golden.integer_range(width, signed=signed)
+
+    def golden(self, *inputs: IntArray) -> NDArray[np.int64]:
+        """See :func:`phantom_golden.upsample_nearest`."""
+        result: NDArray[np.int64] = golden.upsample_nearest(inputs[0], self.factor)
+        return result
+
+
+@dataclass(frozen=True)
+class Concat(VectorLayer):
+    """Concatenation along the channels of inputs of one scale.
+
+    What writes an input writes it into its place where that is possible; other inputs are copied there.
+    """
+
+    operation: ClassVar[Any] = Operation.MAX
+
+    def golden(self, *inputs: IntArray) -> NDArray[np.int64]:
+        """See :func:`phantom_golden.concat`."""
+        result: NDArray[np.int64] = golden.concat(inputs)
         return result
 
 

@@ -11,7 +11,7 @@ from phantom_hw.vector.layouts import Operation, value_bits
 from phantom_compiler.accelerator.tensor import TensorFormat
 from phantom_compiler.accelerator.vector_layers import Add, VectorLayer
 
-__all__ = ["Strip", "VectorPlan", "plan_vector"]
+__all__ = ["Strip", "VectorPlan", "most_positions", "natural_slots", "plan_vector"]
 
 
 @dataclass(frozen=True)
@@ -106,9 +106,11 @@ class VectorPlan:
                 for first in range(0, self.output.lines, self.lines)]
 
     def _strip(self, first: int, last: int) -> Strip:
-        window, (top, _, _, _) = self.layer.window, self.layer.window.padding
-        start = first * self.output.height * window.stride[0]
+        window, (top, _, _, _), repeats = self.layer.window, self.layer.window.padding, self.layer.repeats[0]
+        start = first * self.output.height * window.stride[0] // repeats
         stop = start + window.reach(0, (last - first) * self.output.height)
+        if repeats > 1:
+            stop = -(-min(last * self.output.height, self.output.shape[2]) // repeats)
         rows, loads = [start, stop], []
         for form in self.inputs:
             height, hold = form.shape[2], form.height
@@ -131,7 +133,7 @@ class VectorPlan:
     @cached_property
     def columns(self) -> int:
         """Places of one phase of a row."""
-        loaded = self.layer.window.padding[1] + self.inputs[0].shape[3]
+        loaded = self.layer.window.padding[1] + self.inputs[0].shape[3] * self.layer.repeats[1]
         return -(-max(self.layer.window.reach(1, self.output.shape[3]), loaded) // self.stride)
 
     @property
@@ -165,9 +167,9 @@ class VectorPlan:
     @cached_property
     def padded(self) -> bool:
         """Something is read that no input has."""
-        window, output = self.layer.window, self.output
-        return any(window.padding[axis] or window.reach(axis, output.shape[2 + axis]) > self.inputs[0].shape[2 + axis]
-                   for axis in (0, 1))
+        window, output, given = self.layer.window, self.output, self.inputs[0]
+        return any(window.padding[axis] or window.reach(axis, output.shape[2 + axis])
+                   > given.shape[2 + axis] * self.layer.repeats[axis] for axis in (0, 1))
 
     @property
     def replicates(self) -> bool:
@@ -190,6 +192,11 @@ class VectorPlan:
         """Place of a row and a column of a band in a channel."""
         return column % self.stride * self.phase_step + row * self.columns + column // self.stride
 
+    def block(self, strip: Strip, top: int, left: int) -> int:
+        """Place in a channel of what the output's positions from a row and a column on are made of."""
+        stride, repeats = self.layer.window.stride, self.layer.repeats[0]
+        return self.place(top * stride[0] // repeats - strip.rows[0], left * stride[1])
+
     # --- rows -----------------------------------------------------------------------------------------------
 
     @property
@@ -203,6 +210,8 @@ class VectorPlan:
         height, width, step = self.output.height, self.output.width, self.layer.window.stride[0] * self.columns
         if self.fold:
             return 1, self.fold_part[0], 0
+        if height > 1 and self.layer.repeats[0] > 1:
+            return 1, width, 0
         if height == 1 or step == width:
             return 1, height * width, 0
         planes = max(n for n in range(1, self.config.threads + 1) if height % n == 0)
@@ -219,6 +228,9 @@ class VectorPlan:
         planes, length, step = self.planes
         if self.fold:
             return [(number * length, True) for number in range(self.fold_part[1])]
+        if self.output.height > 1 and self.layer.repeats[0] > 1:
+            rows = range(self.output.height)
+            return [(row // self.layer.repeats[0] * self.columns, row == rows[-1]) for row in rows]
         window, result = self.layer.window, []
         parts = self.output.height // planes if planes > 1 or length == self.output.width else 1
         for tensor in range(len(self.inputs)):
@@ -257,16 +269,32 @@ class VectorPlan:
         return "moving_words" if self.size * (2 if self.ahead else 1) > config.moving_positions else ""
 
 
-def _output_forms(layer: VectorLayer, form: TensorFormat, signed: bool) -> list[TensorFormat]:
-    """Formats that the output may have, the one of the fewest slots first."""
-    config, (images, channels, _, _) = form.config, form.shape
-    rows, columns = layer.window.counts(form.shape[2:], False).shape
-    most = min(config.chunk, config.vector_beats * config.moving_link)
+def most_positions(config: PhantomConfig) -> int:
+    """Positions of the largest slot that the vector unit can write."""
+    return min(config.chunk, config.vector_beats * config.moving_link)
+
+
+def natural_slots(config: PhantomConfig, size: tuple[int, int]) -> tuple[int, int]:
+    """Width and height of the slots with which an image has the fewest of those that the vector unit can write."""
+    rows, columns = size
+    most = most_positions(config)
     cuts = -(-columns // most)
     width = -(-columns // cuts)
-    highest = max(1, min(rows, most // width)) if cuts == 1 else 1
-    return [TensorFormat(config, (images, channels, rows, columns), signed, width, height)
-            for height in range(highest, 0, -1)]
+    return width, max(1, min(rows, most // width)) if cuts == 1 else 1
+
+
+def _output_forms(
+    layer: VectorLayer, form: TensorFormat, signed: bool, slots: tuple[int, int] | None
+) -> list[TensorFormat]:
+    """Formats that the output may have, the one of the fewest slots first."""
+    config, (images, channels, _, _) = form.config, form.shape
+    rows, columns = layer.size((form.shape[2], form.shape[3]))
+    width, highest = slots or natural_slots(config, (rows, columns))
+    if width * highest > most_positions(config):
+        raise layer.error(f"its slots must have at most {most_positions(config)} positions, not {width} x {highest}")
+    heights = [highest] if slots else range(highest, 0, -1)
+    return [TensorFormat(config, (images, channels, rows, columns), signed, width, height) for height in heights
+            if height >= rows or not (height % layer.repeats[0] and layer.repeats[0] % height)]
 
 
 def _check_values(layer: VectorLayer, inputs: tuple[TensorFormat, ...], config: PhantomConfig) -> int:
@@ -310,9 +338,20 @@ def _cut(
 
 
 def plan_vector(
-    layer: VectorLayer, inputs: tuple[TensorFormat, ...], config: PhantomConfig, out_signed: bool
+    layer: VectorLayer, inputs: tuple[TensorFormat, ...], config: PhantomConfig, out_signed: bool,
+    slots: tuple[int, int] | None = None,
 ) -> VectorPlan:
     """Choose the cut that loads the fewest rows, then the one with the fewest steps.
+
+    Parameters
+    ----------
+    layer : VectorLayer
+    inputs : tuple of TensorFormat
+    config : PhantomConfig
+    out_signed : bool
+        Whether the results use the signed range.
+    slots : (width, height), optional
+        That the output's slots must have.
 
     Raises
     ------
@@ -327,7 +366,7 @@ def plan_vector(
     most = _check_values(layer, inputs, config)
     problems: set[str] = set()
     for ahead in (True, False):
-        for output in _output_forms(layer, inputs[0], out_signed):
+        for output in _output_forms(layer, inputs[0], out_signed, slots):
             plan = _cut(layer, inputs, output, ahead, problems)
             if plan is None:
                 continue
@@ -336,5 +375,5 @@ def plan_vector(
             if layer.operation is Operation.SUM and plan.operands * most >> value_bits(config) - 1:
                 raise layer.error(f"the sum of {plan.operands} operands may overflow")
             return plan
-    raise layer.error(f"does not fit the memories of configuration {config.name!r}; too small: "
-                      f"{', '.join(sorted(problems))}")
+    why = f"; too small: {', '.join(sorted(problems))}" if problems else ""
+    raise layer.error(f"does not fit the memories of configuration {config.name!r}{why}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phantom_compiler.accelerator.network import INPUT
-from phantom_compiler.frontend.graph import Addition, AveragePool, Convolution, FloatLayer, FloatNode, MaxPool
+from phantom_compiler.frontend.graph import (
+    Addition,
+    AveragePool,
+    Concatenation,
+    Convolution,
+    FloatLayer,
+    FloatNode,
+    MaxPool,
+    TransposedConvolution,
+    Upsampling,
+    shape_of,
+)
 from phantom_compiler.frontend.view import View, dims, natural
 
 __all__ = ["GraphBuilder", "Tensor", "UnsupportedError"]
@@ -98,7 +110,7 @@ class GraphBuilder:
 
     def __init__(self) -> None:
         self.nodes: list[FloatNode] = []
-        self.alone: list[bool] = []  # nothing but this node reads its first input
+        self.alone: list[bool] = []  # nothing but this node reads its inputs
 
     def add(self, layer: FloatLayer, *inputs: Tensor) -> Tensor:
         """Add a layer that reads tensors to which nothing is left to do.
@@ -109,11 +121,11 @@ class GraphBuilder:
             If an input does not fit.
         """
         try:
-            shape = layer.shape(inputs[0].shape)
+            shape = shape_of(layer, [tensor.shape for tensor in inputs])
         except ValueError as error:
             raise UnsupportedError(str(error)) from None
         self.nodes.append(FloatNode(layer, tuple(tensor.source for tensor in inputs)))
-        self.alone.append(inputs[0].alone)
+        self.alone.append(all(tensor.alone for tensor in inputs))
         return Tensor(len(self.nodes) - 1, shape, natural(shape))
 
     # --- what is done to a tensor -------------------------------------------------------------------
@@ -161,15 +173,24 @@ class GraphBuilder:
             if isinstance(layer, (Convolution, AveragePool, Addition)):
                 self._replace(tensor.source, _compose(layer, low, high))
                 return tensor
-            # the maximum of clipped values is the clipped maximum
-            before = self.nodes[tensor.source].inputs[0]
-            if before != INPUT and self.alone[tensor.source]:
-                layer = self.nodes[before].layer
-                if isinstance(layer, (Convolution, AveragePool, Addition)):
-                    self._replace(before, _compose(layer, low, high))
-                    return tensor
+            # the maximum of clipped values is the clipped maximum; others just move values
+            if isinstance(layer, (MaxPool, Upsampling, Concatenation)) and self._clip_inputs(tensor.source, low, high):
+                return tensor
         one = np.ones(tensor.shape[1], np.float32)
         return self._scaled(tensor, name, one, 0 * one, low, high)
+
+    def _clip_inputs(self, number: int, low: float, high: float) -> bool:
+        """Clip all that a node reads, if the layers that give it can do that and nothing else reads them."""
+        inputs = set(self.nodes[number].inputs)
+        layers = {one: self.nodes[one].layer for one in inputs if one != INPUT}
+        if not self.alone[number] or len(layers) < len(inputs):
+            return False
+        known = {one: layer for one, layer in layers.items() if isinstance(layer, (Convolution, AveragePool, Addition))}
+        if len(known) < len(inputs):
+            return False
+        for one, layer in known.items():
+            self._replace(one, _compose(layer, low, high))
+        return True
 
     def settle(self, tensor: Tensor) -> Tensor:
         """Do all that is to be done to a tensor, by a convolution of each channel with one weight.
@@ -221,9 +242,13 @@ class GraphBuilder:
         if layer.weights.shape[1] * layer.groups != tensor.shape[1]:
             raise UnsupportedError(f"must have {layer.weights.shape[1] * layer.groups} channels, not shape "
                                    f"{tensor.dims}")
+        stuffed = isinstance(layer, TransposedConvolution)
+        if stuffed and (any(tensor.padding) or (tensor.shift is not None and tensor.shift.any())):
+            tensor = self.settle(tensor)
         padding = _sum(layer.padding, tensor.padding)
         if tensor.scale is not None and tensor.shift is not None:
-            full = layer.weights.shape[2:] == tensor.shape[2:] and not any(padding) and layer.groups == 1
+            plain = not any(padding) and layer.groups == 1 and not stuffed
+            full = plain and layer.weights.shape[2:] == tensor.shape[2:]
             if full:  # a fully connected layer, where each position may have constants of its own
                 layer = replace(layer, weights=layer.weights * tensor.scale,
                                 bias=layer.bias + np.einsum("kchw,chw->k", layer.weights, tensor.shift))
@@ -268,13 +293,45 @@ class GraphBuilder:
                                    f"{second.dims}")
         return replace(self.add(layer, first, second), view=first.view)
 
+    def upsampling(self, layer: Upsampling, tensor: Tensor) -> Tensor:
+        """Add nearest upsampling."""
+        return self.add(layer, self.settle(tensor))
+
+    def concatenation(self, layer: Concatenation, axis: int, tensors: Sequence[Tensor]) -> Tensor:
+        """Add a concatenation along the axis of the channels.
+
+        Raises
+        ------
+        UnsupportedError
+            If it is another axis, or the shapes or the orders of the axes differ.
+        """
+        tensors = [self.settle(tensor) for tensor in tensors]
+        views = set()
+        for tensor in tensors:
+            count = len(tensor.view)
+            view = list(tensor.view)
+            place = axis % count
+            if tensor.shape[1] == 1:  # which the view leaves out
+                view[place] = (1, *view[place])
+            if not -count <= axis < count or place == 0 or view[place][:1] != (1,):
+                raise UnsupportedError(f"must be along the channels, not along axis {axis} of {tensor.dims}")
+            views.add(tuple(view))
+        if len(views) != 1:
+            dims = " and ".join(str(tensor.dims) for tensor in tensors)
+            raise UnsupportedError(f"all inputs must have the same order of axes, not {dims}")
+        return replace(self.add(layer, *tensors), view=views.pop())
+
     def _padded(self, layer: Any, tensor: Tensor) -> Any:
         window = layer.window
         return replace(layer, window=replace(window, padding=_sum(window.padding, tensor.padding)))
 
     def _nonnegative(self, tensor: Tensor) -> bool:
-        number = tensor.source
-        while number != INPUT and isinstance(self.nodes[number].layer, MaxPool):
-            number = self.nodes[number].inputs[0]
-        layer = self.nodes[number].layer if number != INPUT else None
-        return isinstance(layer, (Convolution, AveragePool, Addition)) and layer.low >= 0
+        waiting = [tensor.source]
+        while waiting:
+            number = waiting.pop()
+            layer = self.nodes[number].layer if number != INPUT else None
+            if isinstance(layer, (MaxPool, Upsampling, Concatenation)):
+                waiting += self.nodes[number].inputs
+            elif not isinstance(layer, (Convolution, AveragePool, Addition)) or layer.low < 0:
+                return False
+        return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
@@ -13,7 +14,10 @@ from numpy.typing import NDArray
 from phantom_compiler.accelerator.network import INPUT
 from phantom_compiler.accelerator.vector_layers import Window
 
-__all__ = ["Addition", "AveragePool", "Convolution", "FloatLayer", "FloatNetwork", "FloatNode", "MaxPool"]
+__all__ = [
+    "Addition", "AveragePool", "Concatenation", "Convolution", "FloatLayer", "FloatNetwork", "FloatNode", "MaxPool",
+    "TransposedConvolution", "Upsampling", "shape_of",
+]
 
 FloatArray = NDArray[np.floating[Any]]
 Shape = tuple[int, ...]
@@ -62,6 +66,33 @@ class Convolution:
                                         self.padding[axis] + self.padding[axis + 2], self.dilation[axis])
                 for axis in (0, 1))
         return shape[0], len(self.weights), *size
+
+
+@dataclass(frozen=True, eq=False)
+class TransposedConvolution(Convolution):
+    """Transposed convolution; the parameters of :class:`~phantom_compiler.TransposedConv2d`, but for the weights.
+
+    Parameters
+    ----------
+    weights : float array, shape (K, C / groups, KH, KW)
+        The filters of the convolution that it is computed as, see :func:`phantom_golden.flip_weights`.
+    output_padding : (vertical, horizontal)
+    """
+
+    output_padding: tuple[int, int] = (0, 0)
+
+    def shape(self, shape: Shape) -> Shape:
+        """See :meth:`Convolution.shape`."""
+        channels, kernel = self.weights.shape[1] * self.groups, self.weights.shape[2:]
+        if shape[1] != channels:
+            raise ValueError(f"must have {channels} channels, not shape {shape}")
+        around = golden.transposed_padding(kernel, stride=self.stride, padding=self.padding,
+                                           output_padding=self.output_padding, dilation=self.dilation)
+        size = [(shape[2 + axis] - 1) * self.stride[axis] + 1 + around[axis] + around[axis + 2]
+                - (kernel[axis] - 1) * self.dilation[axis] for axis in (0, 1)]
+        if min(size) < 1:
+            raise ValueError(f"padding must leave a part of the output, not {self.padding!r}")
+        return shape[0], len(self.weights), size[0], size[1]
 
 
 @dataclass(frozen=True)
@@ -114,7 +145,44 @@ class Addition:
         return shape
 
 
-FloatLayer: TypeAlias = Convolution | MaxPool | AveragePool | Addition
+@dataclass(frozen=True)
+class Upsampling:
+    """Nearest upsampling.
+
+    Parameters
+    ----------
+    name : str
+    factor : (vertical, horizontal)
+    """
+
+    name: str
+    factor: tuple[int, int]
+
+    def shape(self, shape: Shape) -> Shape:
+        """See :meth:`Convolution.shape`."""
+        return *shape[:2], shape[2] * self.factor[0], shape[3] * self.factor[1]
+
+
+@dataclass(frozen=True)
+class Concatenation:
+    """Concatenation along the channels."""
+
+    name: str
+
+    def shape(self, *shapes: Shape) -> Shape:
+        """See :meth:`Convolution.shape`, of all inputs."""
+        if len({(one[0], *one[2:]) for one in shapes}) != 1:
+            listed = ", ".join(str(one) for one in shapes)
+            raise ValueError(f"all inputs must have the same images, rows and columns, not {listed}")
+        return shapes[0][0], sum(one[1] for one in shapes), *shapes[0][2:]
+
+
+FloatLayer: TypeAlias = Convolution | MaxPool | AveragePool | Addition | Upsampling | Concatenation
+
+
+def shape_of(layer: FloatLayer, shapes: Sequence[Shape]) -> Shape:
+    """The shape of a layer's output, for those of its inputs; see :meth:`Convolution.shape`."""
+    return layer.shape(*shapes) if isinstance(layer, Concatenation) else layer.shape(shapes[0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,6 +222,5 @@ class FloatNetwork:
         """Of the outputs of all nodes."""
         found: list[Shape] = []
         for node in self.nodes:
-            first = node.inputs[0]
-            found.append(node.layer.shape(self.shape if first == INPUT else found[first]))
+            found.append(shape_of(node.layer, [self.shape if one == INPUT else found[one] for one in node.inputs]))
         return found

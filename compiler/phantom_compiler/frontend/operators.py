@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from phantom_compiler.accelerator.vector_layers import Window
 from phantom_compiler.frontend.builder import GraphBuilder, Tensor, UnsupportedError
-from phantom_compiler.frontend.graph import Addition, AveragePool, Convolution, MaxPool
+from phantom_compiler.frontend.graph import Addition, AveragePool, Concatenation, Convolution, MaxPool
 from phantom_compiler.frontend.onnx_node import Node, Operand
+from phantom_compiler.frontend.resampling import conv_transpose, resize, upsample
 from phantom_compiler.frontend.view import natural, to_images, transpose
 
 __all__ = ["OPERATORS", "apply"]
@@ -202,6 +203,13 @@ def clip(node: Node) -> Tensor:
     return node.builder.clip(node.tensor(), limits[0], limits[1], node.name)
 
 
+def concat(node: Node) -> Tensor:
+    tensors = [node.tensor(place) for place in range(len(node.operands))]
+    if len(tensors) == 1:
+        return tensors[0]
+    return node.builder.concatenation(Concatenation(node.name), int(node.given["axis"]), tensors)
+
+
 # --- shapes -------------------------------------------------------------------------------------------
 
 def identity(node: Node) -> Tensor:
@@ -279,11 +287,11 @@ def pad(node: Node) -> Tensor:
 
 OPERATORS: dict[str, Callable[[Node], Tensor]] = {
     "Add": add, "AveragePool": average_pool, "BatchNormalization": batch_normalization, "Cast": cast, "Clip": clip,
-    "Conv": conv, "Div": div, "Dropout": identity, "Flatten": flatten, "Gemm": gemm,
-    "GlobalAveragePool": global_average_pool, "GlobalMaxPool": global_max_pool, "Identity": identity,
-    "MatMul": matmul, "MaxPool": max_pool, "Mul": mul, "Pad": pad, "ReduceMean": reduce_mean, "Relu": relu,
-    "Reshape": reshape_node, "Squeeze": squeeze, "Sub": sub, "Sum": add, "Transpose": transpose_node,
-    "Unsqueeze": unsqueeze,
+    "Concat": concat, "Conv": conv, "ConvTranspose": conv_transpose, "Div": div, "Dropout": identity,
+    "Flatten": flatten, "Gemm": gemm, "GlobalAveragePool": global_average_pool, "GlobalMaxPool": global_max_pool,
+    "Identity": identity, "MatMul": matmul, "MaxPool": max_pool, "Mul": mul, "Pad": pad, "ReduceMean": reduce_mean,
+    "Relu": relu, "Reshape": reshape_node, "Resize": resize, "Squeeze": squeeze, "Sub": sub, "Sum": add,
+    "Transpose": transpose_node, "Unsqueeze": unsqueeze, "Upsample": upsample,
 }
 """All that is supported between two layers."""
 

@@ -10,7 +10,7 @@ READY := .venv/.ready
 
 help:
 	@echo "make demo       classify a photo with EfficientNet-Lite0 on the simulated RTL (a few minutes)"
-	@echo "make demo-full  the same and a pruned VGG16 on the 756 threads of the preset paper (an hour or so)"
+	@echo "make demo-full  the same and a pruned VGG16 on the 756 threads of the preset paper (much longer)"
 	@echo "make test       all fast tests (on $(JOBS) processes; JOBS=n changes that)"
 	@echo "make verify     all tests, the long randomized ones too"
 	@echo "make prove      the formal proofs"

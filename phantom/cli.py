@@ -267,7 +267,7 @@ def disasm(
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
 def demo(context: typer.Context) -> None:
-    """Run pruned networks on golden model, cycle model and RTL, and print the comparison."""
+    """Classify a photo with a whole network on the Verilated accelerator, against the golden model."""
     import importlib
 
     run: Callable[[Sequence[str]], int | None] = importlib.import_module("phantom.demo").main

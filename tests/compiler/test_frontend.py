@@ -8,7 +8,18 @@ import onnx
 import pytest
 from onnx import TensorProto
 from onnx_models import float_model, model, node, run_float, runtime
-from phantom_compiler.frontend import Addition, AveragePool, Convolution, MaxPool, OnnxError, read_model, read_onnx
+from phantom_compiler.frontend import (
+    Addition,
+    AveragePool,
+    Concatenation,
+    Convolution,
+    MaxPool,
+    OnnxError,
+    TransposedConvolution,
+    Upsampling,
+    read_model,
+    read_onnx,
+)
 from phantom_compiler.frontend.partition import host_nodes, run_host
 
 RNG = np.random.default_rng(5)
@@ -31,6 +42,7 @@ def case(name, nodes, shape=SHAPE, kinds=None, before=(), after=(), **constants)
 
 
 C, M, A, P = Convolution, MaxPool, AveragePool, Addition
+T, U, J = TransposedConvolution, Upsampling, Concatenation
 F = np.float32
 
 
@@ -135,10 +147,60 @@ CASES = [
                               node("Conv", "x w2", "y")], kinds=[C], wt=W.transpose(2, 3, 1, 0).copy(), two=F(2)),
     case("dead branch", [CONV, RELU, node("Conv", "r k", "dead"), node("GlobalAveragePool", "a", "y")],
          kinds=[C, A], k=V),
+    case("transposed", [node("ConvTranspose", "x d b", "a", strides=[2, 3], pads=[1, 0, 2, 1], output_padding=[1, 0]),
+                        node("Relu", "a", "y")], kinds=[T], d=normal(4, 3, 3, 2), b=normal(3)),
+    case("transposed in groups", [node("ConvTranspose", "x d", "y", strides=[2, 2], dilations=[1, 2], group=2)],
+         kinds=[T], d=normal(4, 3, 3, 3)),
+    case("transposed to twice the size", [node("ConvTranspose", "x d", "y", strides=[2, 2], auto_pad="SAME_UPPER")],
+         kinds=[T], d=normal(4, 3, 3, 3)),
+    case("transposed to twice the size from below",
+         [node("ConvTranspose", "x d", "y", strides=[2, 2], auto_pad="SAME_LOWER")], kinds=[T], d=normal(4, 3, 3, 3)),
+    case("transposed to a size", [node("ConvTranspose", "x d", "y", strides=[2, 2], output_shape=[18, 15])],
+         kinds=[T], d=normal(4, 3, 3, 3)),
+    case("transposed row", [node("ConvTranspose", "x d", "y", strides=[3], pads=[1, 0], output_padding=[2])],
+         (1, 4, 11), [T], d=normal(4, 3, 4)),
+    case("transposed between", [CONV, RELU, node("Mul", "r s", "m"), node("ConvTranspose", "m d", "b", strides=[2, 2]),
+                                node("BatchNormalization", "b s2 o m2 v", "c"), node("Relu", "c", "y")],
+         kinds=[C, T], d=normal(6, 6, 3, 3), s=normal(6, 1, 1), s2=BN["s"], o=BN["o"], m2=BN["m"], v=BN["v"]),
+    case("constants in front of transposed",
+         [CONV, RELU, node("Add", "r s", "m"), node("ConvTranspose", "m d", "y", strides=[2, 2])],
+         kinds=[C, C, T], d=normal(6, 2, 3, 3), s=normal(6, 1, 1)),
+    case("padding in front of transposed",
+         [node("Pad", "x q", "p"), node("ConvTranspose", "p d", "y", strides=[2, 2])], kinds=[C, T],
+         d=normal(4, 2, 3, 3), q=ints(0, 0, 1, 0, 0, 0, 0, 2)),
+    case("resize", [CONV, node("Resize", "a  s", "b", mode="nearest"), node("Relu", "b", "y")], kinds=[C, U],
+         s=F([1, 1, 3, 2])),
+    case("resize to sizes", [CONV, node("Resize", "a   n", "y", mode="nearest", nearest_mode="floor",
+                                        coordinate_transformation_mode="asymmetric")], kinds=[C, U],
+         n=ints(1, 6, 27, 16)),
+    case("resize to what it is", [CONV, node("Resize", "a  s", "y", mode="nearest")], kinds=[C], s=F([1, 1, 1, 1])),
+    case("resize row", [node("Resize", "x  s", "y", mode="nearest")], (1, 4, 11), [U], s=F([1, 1, 4])),
+    case("concat", [CONV, node("Conv", "a k", "b"), node("Concat", "a b x", "c", axis=1), node("MaxPool", "c", "y",
+                    kernel_shape=[2, 2])], kinds=[C, C, J, M], k=V),
+    case("relu behind concat", [CONV, node("Conv", "x w", "b", pads=[1, 1, 1, 1]), node("Concat", "a b", "c", axis=-3),
+                                node("Relu", "c", "y")], kinds=[C, C, J]),
+    case("relu behind concat of one twice", [CONV, node("Concat", "a a", "c", axis=1), node("Relu", "c", "y")],
+         kinds=[C, J, C]),
+    case("batch behind concat", [CONV, RELU, node("Conv", "r k", "b"), node("Concat", "r b", "c", axis=1),
+                                 node("BatchNormalization", "c s o m v", "d"), node("Relu", "d", "y")],
+         kinds=[C, C, J, C], k=normal(2, 6, 1, 1), s=normal(8), o=normal(8), m=normal(8), v=np.abs(normal(8)) + 0.1),
+    case("concat of channels last", [CONV, node("Transpose", "a", "t", perm=[0, 2, 3, 1]),
+                                     node("Concat", "t t", "c", axis=3), node("MatMul", "c g", "y")],
+         kinds=[C, J, C], g=normal(12, 3)),
+    case("concat of features", [CONV, node("GlobalAveragePool", "a", "p"), node("GlobalMaxPool", "a", "q"),
+                                node("Flatten", "p", "f"), node("Flatten", "q", "h"),
+                                node("Concat", "f h", "c", axis=1), node("Gemm", "c g", "y")],
+         kinds=[C, A, M, J, C], g=normal(12, 3)),
+    case("concat of one channel", [CONV, node("Conv", "a k", "b"), node("Concat", "b a b", "y", axis=1)],
+         kinds=[C, C, J], k=normal(1, 6, 1, 1)),
+    case("padding behind concat", [CONV, RELU, node("Concat", "r r", "c", axis=1), node("Pad", "c q", "d"),
+                                   node("MaxPool", "d", "y", kernel_shape=[2, 2])], kinds=[C, J, M],
+         q=ints(0, 0, 1, 1, 0, 0, 0, 0)),
+    case("concat of one", [CONV, node("Concat", "a", "y", axis=1)], kinds=[C]),
     case("host in front", [node("Div", "x f", "a"), node("Sub", "a o", "b"), node("Sqrt", "q", "q2"),
                            node("Mul", "b q2", "c"), node("Conv", "c w", "y", pads=[1, 1, 1, 1])],
          kinds=[C], before=["div_a (Div)", "sub_b (Sub)", "mul_c (Mul)"], f=F(3), o=normal(4, 1, 1), q=F(2)),
-    case("resize in front", [node("Resize", "x  scales", "a", mode="nearest"), node("Conv", "a w", "y")],
+    case("resize in front", [node("Resize", "x  scales", "a", mode="linear"), node("Conv", "a w", "y")],
          kinds=[C], before=["resize_a (Resize)"], scales=np.array([1, 1, 2, 2], np.float32)),
     case("host behind", [CONV, node("GlobalAveragePool", "a", "b"), node("Flatten", "b", "c"), node("Gemm", "c g", "d"),
                          node("Softmax", "d", "e", axis=1), node("Mul", "e f", "y")],
@@ -184,6 +246,36 @@ def test_operators_of_old_files():
     assert [type(entry.layer) for entry in network.nodes] == [C, A, C] and network.after is None
     x = normal(*SHAPE)
     np.testing.assert_allclose(run_float(network, x)[0], runtime(proto, {"x": x})[0], atol=1e-5)
+
+
+@pytest.mark.parametrize(("op", "version"), [("Upsample", 7), ("Upsample", 9), ("Resize", 10)])
+def test_upsampling_of_old_files(op, version):
+    scales = {"scales": [1.0, 1.0, 2.0, 3.0]} if version == 7 else {}
+    proto = model([CONV, node(op, "a" if scales else "a s", "y", mode="nearest", **scales)],
+                  {"w": W} if scales else {"w": W, "s": F([1, 1, 2, 3])}, SHAPE, version=version)
+    network = read_model(proto)
+    assert [type(entry.layer) for entry in network.nodes] == [C, U] and network.nodes[1].layer.factor == (2, 3)
+    x = normal(*SHAPE)
+    np.testing.assert_allclose(run_float(network, x)[0], runtime(proto, {"x": x})[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("rounding", ["floor", "ceil", "round_prefer_floor", "round_prefer_ceil"])
+@pytest.mark.parametrize("coordinates", ["asymmetric", "half_pixel", "pytorch_half_pixel", "align_corners",
+                                         "half_pixel_symmetric", "tf_half_pixel_for_nn"])
+def test_resize_is_taken_exactly_where_it_repeats(coordinates, rounding):
+    version = 11 if coordinates == "tf_half_pixel_for_nn" else 19
+    for factor in (2, 3, 4, 5):
+        scales = np.array([1, 1, factor, 1], np.float32)
+        proto = model([CONV, node("Resize", "a roi scales" if version == 11 else "a  scales", "y", mode="nearest",
+                                  coordinate_transformation_mode=coordinates, nearest_mode=rounding)],
+                      {"w": W, "scales": scales, **({"roi": np.zeros(0, np.float32)} if version == 11 else {})},
+                      SHAPE, ["y", "a"], version)
+        x = normal(*SHAPE)
+        found, given = runtime(proto, {"x": x})
+        network = read_model(proto)
+        repeats = np.array_equal(found, given.repeat(factor, axis=2))
+        assert any(isinstance(entry.layer, Upsampling) for entry in network.nodes) == repeats, factor
+        assert (network.after is None) == repeats
 
 
 def test_several_outputs_keep_their_order():
@@ -240,7 +332,8 @@ def test_host_partitions_run_without_onnx_runtime(monkeypatch):
 
 
 ONE = {"w": W, "k": V, "g": normal(3, 3), "t": normal(6, 4, 3), "f": normal(9, 8), "q": ints(1, 1, 0, 0, 0, 0, 0, 0),
-       "half": ints(1, 2, -1)}
+       "half": ints(1, 2, -1), "d": normal(4, 3, 3, 3), "s2": F([1, 1, 2, 2]), "s15": F([1, 1, 1.5, 1]),
+       "sc": F([1, 2, 1, 1])}
 
 
 @pytest.mark.parametrize(("nodes", "message"), [
@@ -252,7 +345,33 @@ ONE = {"w": W, "k": V, "g": normal(3, 3), "t": normal(6, 4, 3), "f": normal(9, 8
     ([node("Conv", "x x", "y")], r"node 'conv_y' \(Conv\): weights must be constants"),
     ([node("Conv", "x t", "y")], "weights must have 4 axes, not 3"),
     ([node("Conv", "x k", "y")], "must have 6 channels"),
-    ([node("ConvTranspose", "x w", "y")], r"node 'convtranspose_y' \(ConvTranspose\): operator not supported"),
+    ([node("ConvTranspose", "x w", "y")], r"node 'convtranspose_y' \(ConvTranspose\): must have 6 channels"),
+    ([node("ConvTranspose", "x t", "y")], "weights must have 4 axes, not 3"),
+    ([node("ConvTranspose", "x d", "y", group=3)], "group must divide the 4 channels of the weights, not 3"),
+    ([node("ConvTranspose", "x d", "y", output_padding=[2, 0])], "output_padding must be below"),
+    ([node("ConvTranspose", "x d", "y", output_shape=[20, 8])], "output_padding must be below"),
+    ([node("ConvTranspose", "x d", "y", pads=[6, 1, 6, 1])], "padding must leave a part of the output"),
+    ([CONV, node("Concat", "x a", "b", axis=2), node("Conv", "b k", "y")],
+     r"node 'concat_b' \(Concat\): must be along the channels, not along axis 2 of \(1, 4, 9, 8\); between"),
+    ([CONV, node("Concat", "a a", "b", axis=0), node("Conv", "b k", "y")], "not along axis 0"),
+    ([CONV, node("Concat", "a f", "b", axis=1), node("Conv", "b k", "y")], "input 2 must not be a constant"),
+    ([CONV, node("Transpose", "a", "t", perm=[0, 1, 3, 2]), node("Concat", "a t", "b", axis=1),
+      node("Conv", "b k", "y")], "all inputs must have the same order of axes"),
+    ([CONV, node("GlobalMaxPool", "a", "g"), node("Concat", "a g", "b", axis=1), node("Conv", "b k", "y")],
+     r"all inputs must have the same order of axes, not \(1, 6, 9, 8\) and \(1, 6, 1, 1\)"),
+    ([node("Conv", "x w", "a"), node("Concat", "a x", "b", axis=1), node("Conv", "b k", "y")],
+     r"all inputs must have the same images, rows and columns, not \(1, 6, 7, 6\), \(1, 4, 9, 8\)"),
+    ([CONV, node("Resize", "a  s2", "b", mode="linear"), node("Conv", "b k", "y")], "mode must be nearest, not linear"),
+    ([CONV, node("Resize", "a  s15", "b", mode="nearest"), node("Conv", "b k", "y")],
+     r"must enlarge by integers, not by 1\.0, 1\.0, 1\.5, 1\.0"),
+    ([CONV, node("Resize", "a  sc", "b", mode="nearest"), node("Conv", "b k", "y")],
+     r"must enlarge rows and columns, not \(1, 6, 9, 8\) by 1\.0, 2\.0, 1\.0, 1\.0"),
+    ([CONV, node("Resize", "a  s2", "b", mode="nearest", coordinate_transformation_mode="align_corners",
+                 nearest_mode="floor"), node("Conv", "b k", "y")],
+     "must repeat positions, which coordinate_transformation_mode 'align_corners' with"),
+    ([CONV, node("Resize", "a  s2", "b", mode="nearest", coordinate_transformation_mode="tf_crop_and_resize"),
+      node("Conv", "b k", "y")], "coordinate_transformation_mode 'tf_crop_and_resize' is not supported"),
+    ([CONV, node("Resize", "a", "b", mode="nearest"), node("Conv", "b k", "y")], "scales or sizes must be given"),
     ([node("MatMul", "g x", "y")], "constant matrix from the right"),
     ([node("Gemm", "x g", "y", transA=1)], "transA is not supported"),
     ([node("Gemm", "x g", "y")], "needs weights of 8 inputs, not 3"),

@@ -215,7 +215,7 @@ def read_model(model: onnx.ModelProto, name: str = "network", shape: Sequence[in
 
 
 def read_onnx(path: str | Path, shape: Sequence[int] | None = None) -> FloatNetwork:
-    """Read a network as a graph of convolutions, poolings and additions.
+    """Read a network as a graph of convolutions, poolings, additions, upsamplings and concatenations.
 
     Fully connected layers become convolutions; batch normalizations, constants, ReLUs, clippings and paddings become a
     part of the layers beside them; reshapes and transposes vanish. What the accelerator cannot do in front of the first

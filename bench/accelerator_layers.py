@@ -105,7 +105,7 @@ def row_of(simulator: AcceleratorSimulator, case: Case, latency: int, bandwidth:
     job = layer_job(case.quantized, case.activations, config, density=case.density)
     start = time.perf_counter()
     comparison = compare_job(simulator, job, as_images(layer, case.activations), as_images(layer, case.results),
-                             latency=latency, bandwidth=bandwidth, queue=config.outstanding)
+                             latency=latency, bandwidth=bandwidth)
     seconds = time.perf_counter() - start
     result, counters = comparison.result, comparison.result.counters
     cycles, pes = result.cycles, config.cores * config.pes

@@ -404,3 +404,13 @@ def test_fuzzed_memory(simulator):
                             watchdog=WATCHDOG, abort_after=60_000, max_cycles=60_000 + 20 * WATCHDOG)
         assert result.status in (Status.OK, Status.MALFORMED_DATA, Status.WATCHDOG, Status.BAD_ADDRESS, Status.ABORTED)
         check(simulator, case)
+
+
+def test_simulators_of_one_library_close_in_any_order():
+    """A closed simulator leaves nothing that another one of the same library needs."""
+    first, second = (AcceleratorSimulator(CONFIGS["row"]) for _ in range(2))
+    second.close()
+    with AcceleratorSimulator(CONFIGS["row"]) as third:
+        check(third, case_of(third))
+        first.close()
+        check(third, case_of(third))

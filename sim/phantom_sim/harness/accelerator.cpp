@@ -98,6 +98,8 @@ public:
     }
 
     ~Accelerator() {
+        // scopes take leave of the thread's context, which may be that of a simulator that is gone
+        Verilated::threadContextp(&context_);
         top_->final();
 #if PHANTOM_TILES
         mesh_->final();

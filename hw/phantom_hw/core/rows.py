@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -58,7 +58,7 @@ class RowValues(wiring.Component):
         return m
 
     def _in_lut_ram(self, m: Module, k: int) -> Value:
-        """What thread ``k`` reads of its copy: a bank for each value of a beat."""
+        """What thread ``k`` reads of its copy, which is chosen before the register: a bank for each value of a beat."""
         config, banks = self._config, self._config.moving_link
         low, high = self._place(k)
         words = []
@@ -75,19 +75,19 @@ class RowValues(wiring.Component):
         return value
 
     def _in_block_ram(self, m: Module, k: int) -> Value:
-        """What thread ``k`` reads of its copy: one RAM, written by beats and read by values."""
-        config, banks = self._config, self._config.moving_link
-        memory = Memory(shape=config.operand_width, depth=self._depth * banks, init=[],
+        """What thread ``k`` reads of its copy, which is chosen behind the RAM's register: all values of a beat."""
+        low, high = self._place(k)
+        memory = Memory(shape=self.values.shape(), depth=self._depth, init=[],
                         attrs={"no_rw_check": 1, "ram_style": "block"})
-        m.submodules[f"thread{k}_values"] = memory
-        # neighbouring places with one enable, which synthesis joins to one wide port
-        for bank in range(banks):
-            self._write(m, memory.write_port(), self.values[bank], Const(bank, ceil_log2(banks)))
+        m.submodules[f"thread{k}_beats"] = memory
+        self._write(m, memory.write_port(), self.values)
         read = memory.read_port(domain="comb")
-        m.d.comb += read.addr.eq(Cat(*self._place(k)))
-        value = Signal(config.operand_width, name=f"value{k}", reset_less=True)
-        m.d.sync += value.eq(Mux(self.read[k], read.data, 0))
-        return value
+        # synthesis makes `beat` the RAM's own register
+        beat = Signal(self.values.shape(), name=f"beat{k}", reset_less=True)
+        chosen, there = Signal.like(low, name=f"chosen{k}"), Signal(name=f"there{k}")
+        m.d.comb += read.addr.eq(high)
+        m.d.sync += [beat.eq(read.data), chosen.eq(low), there.eq(self.read[k])]
+        return Mux(there, select(chosen, list(beat)), 0)
 
     @property
     def _depth(self) -> int:
@@ -99,9 +99,8 @@ class RowValues(wiring.Component):
         position, bank_bits = self.read_position[k], ceil_log2(self._config.moving_link)
         return position[:bank_bits], Cat(position[bank_bits:], self.read_slot[k])
 
-    def _write(self, m: Module, port, value: Value, low: Value | None = None) -> None:
-        """Write a value of a beat; ``low`` is its place in the beat if the RAM holds whole beats."""
-        address = [] if low is None else [low]
+    def _write(self, m: Module, port, values) -> None:
+        """Write a beat."""
         m.d.comb += [
-            port.en.eq(self.write), port.addr.eq(Cat(*address, self.write_beat, self.write_slot)), port.data.eq(value),
+            port.en.eq(self.write), port.addr.eq(Cat(self.write_beat, self.write_slot)), port.data.eq(values),
         ]

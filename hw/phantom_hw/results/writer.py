@@ -14,6 +14,7 @@ from phantom_hw.memory.burst import request_layout
 from phantom_hw.memory.parameters import bus_parameters
 from phantom_hw.memory.sparse_writer import SparseEncoder
 from phantom_hw.mesh.node import StreamBuffer
+from phantom_hw.moving.queue import ShortQueue
 from phantom_hw.results.layouts import SLOT_UNIT, chunk_layout
 
 __all__ = ["ResultWriter"]
@@ -41,7 +42,8 @@ class ResultWriter(wiring.Component):
         Nothing is inside.
 
     Latency: at most ``LATENCY`` cycles from a chunk's last beat to the slot's first word if no other source has a slot.
-    Throughput: 1 word of the bus a cycle; each source 1 beat a cycle.
+    Throughput: 1 word of the bus a cycle, also if requests get ahead of their data by some cycles; each source 1 beat a
+    cycle.
 
     Raises
     ------
@@ -49,7 +51,7 @@ class ResultWriter(wiring.Component):
         ``sources`` is out of its range.
     """
 
-    LATENCY = SparseEncoder.LATENCY + 1 + StreamBuffer.LATENCY
+    LATENCY = SparseEncoder.LATENCY + 1 + ShortQueue.LATENCY
 
     def __init__(self, config: PhantomConfig, sources: int):
         if sources < 1:
@@ -71,7 +73,8 @@ class ResultWriter(wiring.Component):
             wiring.connect(m, wiring.flipped(chunks), encoder.source)
             encoders.append(encoder)
         m.submodules.requests = requests = StreamBuffer(request_layout(self._bus))
-        m.submodules.words = words = StreamBuffer(self._bus.data_width)
+        # short slots follow each other without a gap although a request is checked for some cycles before its data go
+        m.submodules.words = words = ShortQueue(self._bus.data_width)
         wiring.connect(m, requests.sink, wiring.flipped(self.request))
         wiring.connect(m, words.sink, wiring.flipped(self.data))
 
@@ -86,7 +89,7 @@ class ResultWriter(wiring.Component):
             requests.source.payload.length.eq(slot.bytes), words.source.payload.eq(word.data),
             *(port.ready.eq(owner[i] & requests.source.ready) for i, port in enumerate(slots)),
             *(port.ready.eq(owner[i] & words.source.ready) for i, port in enumerate(sinks)),
-            self.idle.eq(Cat(*(encoder.idle for encoder in encoders), ~self.request.valid, ~self.data.valid).all()),
+            self.idle.eq(Cat(*(encoder.idle for encoder in encoders), ~self.request.valid, ~words.busy).all()),
         ]
         stays = (slot_offered & ~requests.source.ready) | (word_offered & ~(words.source.ready & word.last))
         offered = Cat(encoder.slots.valid | encoder.sink.valid for encoder in encoders)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
@@ -19,6 +19,7 @@ __all__ = ["Array", "Sharing", "Tiling", "find_tiling", "tilings"]
 WIDTH_CHOICES = 10  # numbers of stretches tried beyond the fewest that fit a row slot
 CONTENTION = 4  # fitted to core simulations of VGG16 layers, which it meets within 5 %
 TILE_OVERHEAD = 6  # cycles a tile costs beyond its work
+SLOT_CYCLES = 1  # in which a slot can be written, however short it is
 
 
 class Sharing(Enum):
@@ -49,6 +50,9 @@ class Array:
         Sums that all of them drain in a cycle.
     positions : int
         Most positions of a filter in a tile.
+    bus_bytes : int
+        Bytes of a word of the bus by which results leave as slots, and come back as the next layer's activations; 0 if
+        results do not go to memory.
     """
 
     cores: int
@@ -56,6 +60,7 @@ class Array:
     of_core: int
     lanes: int
     positions: int
+    bus_bytes: int = 0
 
     @classmethod
     def core(cls, config: PhantomConfig) -> Array:
@@ -67,6 +72,11 @@ class Array:
         """The whole mesh: the PE columns of a mesh row work side by side, mesh rows on different blocks."""
         return cls(config.mesh_rows, config.mesh_cols * config.pe_cols, config.pe_cols, config.drain_lanes,
                    min(config.acc_depth, config.chunk))
+
+    @classmethod
+    def accelerator(cls, config: PhantomConfig) -> Array:
+        """The mesh between its memories."""
+        return replace(cls.mesh(config), bus_bytes=config.bus_width // 8)
 
 
 @dataclass(frozen=True)
@@ -212,7 +222,13 @@ def _cost(
     drain = outputs * array.columns / array.lanes
     # the first tile's work and the last one's drain overlap with nothing
     work_cycles = _together(moving, stationary, compute + outputs)
-    return work_cycles + (tiles - 1) * (max(work_cycles, drain) + TILE_OVERHEAD) + drain
+    cycles = work_cycles + (tiles - 1) * (max(work_cycles, drain) + TILE_OVERHEAD) + drain
+    if not array.bus_bytes:
+        return cycles
+    # slots are written while the mesh works, and read by the next layer while it does not
+    slots = images * filters * -(-rows // geometry.height) * -(-columns // geometry.width)
+    words = -(-(config.chunk + geometry.positions * config.act_width) // (8 * array.bus_bytes))
+    return max(cycles, slots * max(SLOT_CYCLES, words)) + slots * words
 
 
 def find_tiling(problem: Problem, config: PhantomConfig, array: Array | None = None) -> Tiling:

@@ -166,7 +166,7 @@ def _common_slots(nodes: Sequence[Node], shapes: Sequence[Shape], members: list[
         found: dict[Slots, float] = {}
         problem = layer_input(node.operation.layer, shapes[1 + node.inputs[0]]).problem
         mean = node.density if isinstance(node.density, float) else float(node.density.mean())
-        for tiling in tilings(problem, config, Array.mesh(config), mean):
+        for tiling in tilings(problem, config, Array.accelerator(config), mean):
             slots = slots_of(tiling)
             if (tiling.sharing is not Sharing.FILTERS and channels_of_set(config, tiling) <= config.lane_channels
                     and slots[0] * slots[1] <= most_positions(config)):

@@ -114,7 +114,7 @@ def plan_layer(
     if form.shape != source.shape:
         raise layer.error(f"the input must have shape {source.shape}, not {form.shape}")
     mean = density if isinstance(density, float) else float(density.mean())
-    searched = sorted(tilings(source.problem, config, Array.mesh(config), mean), key=lambda one: one.cycles)
+    searched = sorted(tilings(source.problem, config, Array.accelerator(config), mean), key=lambda one: one.cycles)
     small: set[str] = set()
     for tiling in searched:
         if not _readable(source, form, tiling) or slots not in (None, slots_of(tiling)):

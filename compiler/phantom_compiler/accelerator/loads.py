@@ -87,10 +87,23 @@ class BandLoader:
             if begin < end:
                 self._fill(origin + int(layout.place(begin, 0)), (end - begin) * layout.row_step, 1, 0, mesh_rows)
         runs = max(0, loaded[1] - loaded[0]) * channels * stride
-        start = origin + int(layout.place(loaded[0], 0))
-        for begin, end in ((0, before), (behind, layout.columns)):
-            if begin < end and runs:
-                self._fill(start + begin, end - begin, runs, layout.columns, mesh_rows)
+        if runs:
+            self._margins(origin + int(layout.place(loaded[0], 0)), runs, before, behind, mesh_rows)
+
+    def _margins(self, start: int, runs: int, before: int, behind: int, mesh_rows: int) -> None:
+        """Zeros in front of and behind what is loaded of rows that follow each other."""
+        columns, link = self.bands.layout.columns, self.config.moving_link
+        margin = columns - behind + before
+        if not margin:
+            return
+        if 1 + (margin - 1) / link > columns / link:  # words that are written of each row
+            self._fill(start, runs * columns, 1, 0, mesh_rows)
+            return
+        # what is behind a row and in front of the next one lies side by side
+        for place, length, count in ((0, before, 1), (behind, margin, runs - 1),
+                                     ((runs - 1) * columns + behind, columns - behind, 1)):
+            if length and count:
+                self._fill(start + place, length, count, columns, mesh_rows)
 
     def _fill(self, offset: int, length: int, count: int, step: int, mesh_rows: int) -> None:
         size = self.config.moving_positions

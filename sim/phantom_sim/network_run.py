@@ -173,8 +173,11 @@ class RtlRun:
         first = job.starts[self.first]
         for address, data in job.image.segments:
             memory[address:address + len(data)] = data
-        stream = job.stream()
-        commands = stream[first * COMMAND_BYTES:end * COMMAND_BYTES] + stream[-END_COMMANDS * COMMAND_BYTES:]
+        # what layers before these would have loaded for them comes first
+        ahead = [part for part in job.ahead[self.first:self.last + 1] if part[1] <= first]
+        parts, stream = [*ahead, (first, end), (job.count - END_COMMANDS, job.count)], job.stream()
+        commands = b"".join(stream[begin * COMMAND_BYTES:stop * COMMAND_BYTES] for begin, stop in parts)
+        first -= sum(stop - begin for begin, stop in ahead)
         memory[job.commands:job.commands + len(commands)] = np.frombuffer(commands, np.uint8)
         read = {number for node in self.program.nodes[self.first:self.last + 1] for number in node.inputs}
         for number in sorted(number for number in read if number < self.first):

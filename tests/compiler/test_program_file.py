@@ -13,7 +13,7 @@ from hypothesis import strategies as some
 from phantom_compiler.accelerator import program_file
 from phantom_compiler.accelerator.network import INPUT, Node
 from phantom_compiler.accelerator.program import Pixels, ProgramError, compile_program
-from phantom_compiler.accelerator.program_file import read_program, write_program
+from phantom_compiler.accelerator.program_file import FORMAT_VERSION, read_program, write_program
 from phantom_compiler.accelerator.random_network import random_activations, residual_network
 from phantom_compiler.accelerator.vector_layers import Concat, Upsample2d, VectorLayer
 from phantom_compiler.quantized import QuantizedLayer
@@ -199,7 +199,7 @@ def put(*keys_and_value):
 
 
 @pytest.mark.parametrize(("change", "message"), [
-    (put("version", 1), "the version of the file format is 1, it must be 2"),
+    (put("version", 1), f"the version of the file format is 1, it must be {FORMAT_VERSION}"),
     (put("isa_version", 0), "the version of the command set is 0, it must be 1"),
     (put("format", "x"), "not a program"),
     (put("config", "threads", 99), "configuration: threads must be an integer in 1..8, not 99"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ from phantom_compiler.accelerator.commands import CommandStream
 from phantom_compiler.accelerator.entries import base_entries
 from phantom_compiler.accelerator.image import MemoryImage
 from phantom_compiler.accelerator.loads import BandLoader
-from phantom_compiler.accelerator.packets import needs_wide, pack_layer
+from phantom_compiler.accelerator.packets import PackedPackets, needs_wide, pack_layer
+from phantom_compiler.accelerator.placement import Held, Placement, Sizes
 from phantom_compiler.accelerator.plan import LayerPlan, channels_of_set
 from phantom_compiler.accelerator.sets import FilterSet, Segment
 from phantom_compiler.accelerator.tensor import TensorFormat
@@ -53,31 +55,54 @@ class LayerEmitter:
         self.plan, self.output, self.image, self.stream = plan, output, image, stream
         self.config = plan.config
         self.everyone = (1 << self.config.mesh_rows) - 1
-        self.patterns: dict[tuple[int, int], int] = {}
+        self.patterns = self._patterns()
         self.loader = BandLoader(self.config, plan.input, plan.bands, stream)
+        self.layer_packet, self.pieces = self._layer_packet(), self._pieces()
+        self.bases = [self._base_entries(piece) for piece in self.pieces]
+        self.addresses: dict[tuple[int, int], list[int]] = {}
+        self.program_loaded = self.packets_loaded = False
 
-    def run(self) -> None:
-        """Emit everything, behind all that was done before."""
+    def load_ahead(self, held: Held, *, program: bool) -> None:
+        """Load what the first piece needs beside activations, if there is room, while the layer before is sent.
+
+        Parameters
+        ----------
+        held : Held
+            What that one still reads.
+        program : bool
+            The row program's memory is not used in between.
+        """
+        self._place(held)
+        if self.placement.packets_early:
+            self._load_layer_packet()
+            self._load_packets(0)
+            self.packets_loaded = True
+            if program and self.placement.program_early:
+                self._load_program(0)
+                self.program_loaded = True
+
+    def run(self) -> Held:
+        """Emit everything else, behind all that was done before; returns what the last piece reads."""
         self.stream.fence()
+        if not self.packets_loaded:
+            self._place(Held())
+            self._load_layer_packet()
         self._settings()
-        self._layer_packet()
+        self._send_layer_packet()
         if self._all_parameters:
             self._load_parameters(list(range(len(self.plan.sets))))
-        pieces = self._pieces()
-        programs = [self._program(piece) for piece in pieces]
-        self._place(pieces, [len(bases) + len(self._segment(piece).rows)
-                             for piece, bases in zip(pieces, programs, strict=True)])
-        self._load(pieces, programs, 0)
-        for i, piece in enumerate(pieces):
+        self._load(0)
+        for i, piece in enumerate(self.pieces):
             self.stream.fence("load_program", "load_moving", "load_stationary", "stream_stationary",
                               *(["results"] if i == 0 else []))
             if not self._all_parameters and piece.segment == 0:
                 self.stream.fence("stream_moving", "results")
                 self._load_parameters([piece.number])
                 self.stream.fence("results")
-            self._send(i, piece, len(programs[i]))
-            if i + 1 < len(pieces):
-                self._load(pieces, programs, i + 1)
+            self._send(i)
+            if i + 1 < len(self.pieces):
+                self._load(i + 1)
+        return self.placement.held
 
     # --- pieces: what is loaded while the piece before is sent ----------------------------------------------
 
@@ -95,55 +120,56 @@ class LayerEmitter:
                                for segment in range(len(one.segments))]
         return pieces
 
-    def _place(self, pieces: list[_Piece], entries: list[int]) -> None:
-        """Decide what has room at the same time."""
-        config, segments = self.config, [self._segment(piece) for piece in pieces]
-        self.program_half = config.program_words // 2 if 2 * max(entries) <= config.program_words else 0
-        words = [segment.words for segment in segments]
-        self.packets_half = config.stationary_words // 2 if 2 * max(words) <= config.stationary_words else 0
-        self.resident: list[int] | None = None
-        if all(len(one.segments) == 1 for one in self.plan.sets):
-            ends = np.cumsum([0, *(one.segments[0].words for one in self.plan.sets)])
-            if ends[-1] <= config.stationary_words:
-                self.resident = [int(end) for end in ends[:-1]]
-        self.addresses: dict[tuple[int, int], list[int]] = {}
+    def _place(self, held: Held) -> None:
+        """Decide what lies where."""
+        sizes = [Sizes(piece.number, len(bases) + len(self._segment(piece).rows), self._segment(piece).words)
+                 for piece, bases in zip(self.pieces, self.bases, strict=True)]
+        uncut = all(len(one.segments) == 1 for one in self.plan.sets)
+        self.placement = Placement(self.config, sizes, uncut, self.layer_packet.words, held)
 
-    def _packets_place(self, i: int, piece: _Piece) -> int:
-        return self.resident[piece.number] if self.resident is not None else i % 2 * self.packets_half
-
-    def _load(self, pieces: list[_Piece], programs: list[Bytes], i: int) -> None:
+    def _load(self, i: int) -> None:
         """Load what a piece needs; what the piece before the one that is sent now needed may be overwritten."""
-        piece, before = pieces[i], pieces[i - 1] if i else None
+        piece, before = self.pieces[i], self.pieces[i - 1] if i else None
         fresh = before is None or piece.band != before.band
-        ahead = (self.program_half and (self.resident is not None or self.packets_half)
-                 and (self.plan.bands.ahead or not fresh))
+        ahead = self.placement.alternates and (self.plan.bands.ahead or not fresh)
         if i and not ahead:
             self.stream.fence("stream_moving", "stream_stationary")
         if fresh:
             self.loader.fill(piece.band)
-        segment = self._segment(piece)
-        program = np.concatenate([programs[i], segment.rows])
-        self.stream.add("LOAD_PROGRAM", address=self.image.add(program), count=len(program),
-                        offset=i % 2 * self.program_half)
-        if self.resident is None or piece.band == 0:
-            key = piece.number, piece.segment
-            if key not in self.addresses:
-                self.addresses[key] = [self.image.add(packets.content) for packets in segment.packets]
-            for column, packets in enumerate(segment.packets):
-                if packets.count:
-                    self.stream.add("LOAD_STATIONARY", address=self.addresses[key][column], count=packets.words,
-                                    offset=self._packets_place(i, piece), columns=1 << column)
+        if i or not self.program_loaded:
+            self._load_program(i)
+        if i or not self.packets_loaded:
+            self._load_packets(i)
         if fresh:
             # a loader that writes zeros takes no activations, and these would block whatever is read behind them
             self.stream.fence("load_moving")
             self.loader.load(piece.band)
 
-    def _send(self, i: int, piece: _Piece, bases: int) -> None:
-        segment, start, per_step = self._segment(piece), i % 2 * self.program_half, bases // piece.steps
+    def _load_program(self, i: int) -> None:
+        program = np.concatenate([self.bases[i], self._segment(self.pieces[i]).rows])
+        self.stream.add("LOAD_PROGRAM", address=self.image.add(program), count=len(program),
+                        offset=self.placement.program(i).start)
+
+    def _load_packets(self, i: int) -> None:
+        """Load the packets of a piece, unless they are there since another band."""
+        piece = self.pieces[i]
+        if self.placement.resident and piece.band:
+            return
+        key, segment = (piece.number, piece.segment), self._segment(piece)
+        if key not in self.addresses:
+            self.addresses[key] = [self.image.add(packets.content) for packets in segment.packets]
+        for column, packets in enumerate(segment.packets):
+            if packets.count:
+                self.stream.add("LOAD_STATIONARY", address=self.addresses[key][column], count=packets.words,
+                                offset=self.placement.packets(i).start, columns=1 << column)
+
+    def _send(self, i: int) -> None:
+        piece, start, bases = self.pieces[i], self.placement.program(i).start, len(self.bases[i])
+        segment, per_step = self._segment(piece), bases // piece.steps
         for first, count, mesh_rows in self._runs(self.plan.bands.bands[piece.band].shares, piece):
             for column, packets in enumerate(segment.packets):
                 if packets.count:
-                    self.stream.add("STREAM_STATIONARY", offset=self._packets_place(i, piece), count=packets.count,
+                    self.stream.add("STREAM_STATIONARY", offset=self.placement.packets(i).start, count=packets.count,
                                     repeats=count, columns=1 << column, rows=mesh_rows)
             self.stream.add("STREAM_MOVING", bases=start + (first - piece.first) * per_step, base_count=per_step,
                             start=start + bases, count=len(segment.rows), steps=count, rows=mesh_rows)
@@ -172,31 +198,41 @@ class LayerEmitter:
                         tap_base=tuple(int(b) for b in geometry.tap_base(config.threads)),
                         plane_step=tuple(steps + unused))
         stretch, place = geometry.outputs()
-        rows, columns = plan.source.problem.out_size
-        for high in {geometry.height, rows - (rows - 1) // geometry.height * geometry.height}:
-            for wide in {min(geometry.width, columns), columns - (columns - 1) // geometry.width * geometry.width}:
-                there = (stretch >= 0) & (stretch < high) & (place < wide)
-                self._pattern(len(self.patterns), sum(1 << int(i) for i in np.flatnonzero(there)))
-                self.patterns[high, wide] = len(self.patterns)
+        for (high, wide), index in self.patterns.items():
+            there = (stretch >= 0) & (stretch < high) & (place < wide)
+            self._pattern(index, sum(1 << int(i) for i in np.flatnonzero(there)))
         self._pattern(NOTHING, 0)
+
+    def _patterns(self) -> dict[tuple[int, int], int]:
+        """The pattern of blocks of each height and width, in the middle and at the edges."""
+        geometry, (rows, columns) = self.plan.tiling.geometry, self.plan.source.problem.out_size
+        heights = {geometry.height, rows - (rows - 1) // geometry.height * geometry.height}
+        widths = {min(geometry.width, columns), columns - (columns - 1) // geometry.width * geometry.width}
+        return {size: index for index, size in enumerate(product(sorted(heights), sorted(widths)))}
 
     def _pattern(self, index: int, bits: int) -> None:
         self.stream.add("PATTERN", index=index, bits=(bits & 0xFFFFFFFF, bits >> 32))
 
-    def _layer_packet(self) -> None:
-        """The packet that sets up the cores, sent to all of them."""
+    def _layer_packet(self) -> PackedPackets:
+        """The packet that sets up the cores."""
         plan, config, geometry = self.plan, self.config, self.plan.tiling.geometry
         problem = plan.source.problem
-        packet = pack_layer(config, {
+        return pack_layer(config, {
             "groups": -(-geometry.positions // config.group), "outputs": plan.tiling.outputs,
             "span": geometry.positions, "moving_signed": int(problem.moving_signed),
             "stationary_signed": int(problem.stationary_signed), "tap_base": geometry.tap_base(config.threads),
         }, wide=needs_wide(plan.tiling.outputs, geometry.positions))
-        columns = (1 << config.mesh_cols) - 1
-        self.stream.add("LOAD_STATIONARY", address=self.image.add(packet.content), count=packet.words, offset=0,
-                        columns=columns)
+
+    def _load_layer_packet(self) -> None:
+        self.stream.add("LOAD_STATIONARY", address=self.image.add(self.layer_packet.content),
+                        count=self.layer_packet.words, offset=self.placement.header,
+                        columns=(1 << self.config.mesh_cols) - 1)
+
+    def _send_layer_packet(self) -> None:
+        """Set up all cores."""
         self.stream.fence("load_stationary")
-        self.stream.add("STREAM_STATIONARY", offset=0, count=1, repeats=1, columns=columns, rows=self.everyone)
+        self.stream.add("STREAM_STATIONARY", offset=self.placement.header, count=1, repeats=1,
+                        columns=(1 << self.config.mesh_cols) - 1, rows=self.everyone)
         self.stream.fence("stream_stationary")
 
     # --- parameters -----------------------------------------------------------------------------------------
@@ -232,7 +268,7 @@ class LayerEmitter:
 
     # --- base entries ---------------------------------------------------------------------------------------
 
-    def _program(self, piece: _Piece) -> Bytes:
+    def _base_entries(self, piece: _Piece) -> Bytes:
         """Base entries of a piece: where the blocks of each step lie; only a first segment begins tiles."""
         plan, config = self.plan, self.config
         band, streams = plan.bands.bands[piece.band], plan.streams

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from phantom_hw.moving.layouts import entry_bytes
@@ -39,7 +40,8 @@ class LayerFacts:
         Of its output.
     tiling : str
     first_command, commands : int
-        Where its commands begin, and how many there are.
+        Where its commands begin, and how many there are; the first data that they need may be loaded before, while the
+        layer before is computed, and are counted here all the same.
     weights, nonzero_weights : int
     dense_macs : int
         Products of a convolution without any skipping; 0 for other layers.
@@ -75,6 +77,8 @@ def layer_facts(nodes: Sequence[Node], job: Job) -> list[LayerFacts]:
     commands = CommandSet(job.config, address_width=job.config.address_width)
     text = job.stream()
     ends = [*job.starts[1:], job.count - 2]  # the last ones wait and end the job
+    ahead = [range(*part) for part in job.ahead] or [range(0)] * len(nodes)
+    for_others = set(chain(*ahead))
     facts = []
     for number, (node, start, end) in enumerate(zip(nodes, job.starts, ends, strict=True)):
         forms = [job.input if source == INPUT else job.outputs[source] for source in node.inputs]
@@ -85,7 +89,7 @@ def layer_facts(nodes: Sequence[Node], job: Job) -> list[LayerFacts]:
         written = sum(_packed_bytes(form, _output_density(nodes, number)) for form in made)
         values = _Weights.of(node, forms)
         constant, moving = 0, 0.0
-        for at in range(start, end):
+        for at in (*ahead[number], *(at for at in range(start, end) if at not in for_others)):
             one = commands.decode(text[at * COMMAND_BYTES:(at + 1) * COMMAND_BYTES])
             constant += _constant_bytes(one, job)
             moving += _moving_bytes(one, job, density)

@@ -42,6 +42,8 @@ class Job:
         The first command of each layer.
     tensor_bytes : int
         Bytes of all tensors of a network; they lie from the image's first address on.
+    ahead : sequence of (first, end)
+        For each layer, the commands among those of layers before it that load what it needs, ``end`` not included.
     """
 
     config: PhantomConfig
@@ -53,6 +55,7 @@ class Job:
     tilings: Sequence[str] = ()
     starts: Sequence[int] = ()
     tensor_bytes: int = 0
+    ahead: Sequence[tuple[int, int]] = ()
 
     def fill(self, memory: NDArray[np.uint8], activations: NDArray[Any]) -> None:
         """Put the constant data and the activations (images, channels, rows, columns) into memory."""

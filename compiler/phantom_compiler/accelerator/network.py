@@ -127,13 +127,20 @@ def network_job(
     offsets = dict(zip(lives, memory.offsets, strict=True))
     forms = [form.at(start + offsets[root] + channel * form.channel_pitch)
              for form, (root, channel) in zip(forms, roots, strict=True)]
-    starts, ends = [], []
+    emitters = {number: LayerEmitter(replace(plan, input=forms[1 + nodes[number].inputs[0]]), forms[1 + number], image,
+                                     stream) for number, plan in enumerate(plans) if isinstance(plan, LayerPlan)}
+    starts, ends, ahead = [], [], [(0, 0)] * len(nodes)
     for number, (node, plan) in enumerate(zip(nodes, plans, strict=True)):
         progress(node.name)
         starts.append(len(stream.instructions))
         inputs = tuple(forms[1 + source] for source in node.inputs)
         if isinstance(plan, LayerPlan):
-            LayerEmitter(replace(plan, input=inputs[0]), forms[1 + number], image, stream).run()
+            held = emitters[number].run()
+            following = next((other for other in emitters if other > number), None)
+            if following is not None:
+                first = len(stream.instructions)
+                emitters[following].load_ahead(held, program=following == number + 1)
+                ahead[following] = first, len(stream.instructions)
         elif isinstance(plan, ConcatPlan):
             emit_concat(plan, inputs, forms[1 + number], image, stream)
         else:
@@ -144,7 +151,8 @@ def network_job(
     most = min(memory_bytes or 1 << config.address_width, 1 << config.address_width)
     _check_size(nodes, memory, ends, base, base + image.size, most)
     return Job(config, image, address, len(stream.instructions) + 1, forms[0], forms[1:],
-               ["vector unit" if isinstance(plan, VectorPlan) else str(plan) for plan in plans], starts, memory.size)
+               ["vector unit" if isinstance(plan, VectorPlan) else str(plan) for plan in plans], starts, memory.size,
+               ahead)
 
 
 def _check_inputs(nodes: Sequence[Node]) -> None:

@@ -39,7 +39,7 @@ from phantom_compiler.accelerator.tensor import TensorFormat
 
 __all__ = ["FORMAT_VERSION", "read_program", "write_program"]
 
-FORMAT, FORMAT_VERSION = "phantom program", 2
+FORMAT, FORMAT_VERSION = "phantom program", 3
 SEAL = b"sha256:"
 SEAL_BYTES = len(SEAL) + 64
 BLOCK = 1 << 20
@@ -142,7 +142,8 @@ def _manifest(program: Program, records: list[dict[str, Any]]) -> dict[str, Any]
         "format": FORMAT, "version": FORMAT_VERSION, "isa_version": ISA_VERSION, "name": program.name,
         "config": job.config.to_dict(), "memory": {
             "base": job.image.base, "bytes": job.image.size, "tensor_bytes": job.tensor_bytes},
-        "commands": {"address": job.commands, "count": job.count, "starts": list(job.starts)},
+        "commands": {"address": job.commands, "count": job.count, "starts": list(job.starts),
+                     "ahead": [list(part) for part in job.ahead]},
         "input": {"tensor": _tensor(job.input), "scale": program.input_scale, "pixels": asdict(program.pixels)},
         "outputs": list(program.outputs), "output_scales": list(program.output_scales),
         "labels": list(program.labels), "tensors": [_tensor(form) for form in job.outputs],
@@ -233,7 +234,8 @@ class _Reader:
         forms = [_form(config, record) for record in manifest["tensors"]]
         job = Job(config, self._image(manifest["memory"]), commands["address"], commands["count"],
                   _form(config, manifest["input"]["tensor"]), forms, [one["tiling"] for one in facts],
-                  commands["starts"], manifest["memory"]["tensor_bytes"])
+                  commands["starts"], manifest["memory"]["tensor_bytes"],
+                  [(first, end) for first, end in commands["ahead"]])
         host = {name: self.archive.read(f"{name}.onnx") for name in manifest["host"]}
         return Program(
             manifest["name"], nodes, job, tuple(

@@ -21,21 +21,17 @@ def packets(region: Region) -> set[int]:
 
 @st.composite
 def layers(draw):
-    """Sizes of the pieces of a layer, and whether each set is a single piece."""
-    uncut, most = draw(st.booleans()), draw(st.sampled_from([8, 32, 64]))
-    sizes = st.tuples(st.integers(1, most), st.integers(0, most))
-    if not uncut:
-        return [Sizes(0, *draw(sizes)) for _ in range(draw(st.integers(2, 5)))], False
-    sets = draw(st.lists(sizes, min_size=1, max_size=4))
-    return [Sizes(number, entries, words) for _ in range(draw(st.integers(1, 3)))
-            for number, (entries, words) in enumerate(sets)], True
+    """Sizes of the pieces of a layer; some come several times."""
+    most = draw(st.sampled_from([8, 32, 64]))
+    kinds = draw(st.lists(st.tuples(st.integers(1, most), st.integers(0, most)), min_size=1, max_size=5))
+    return [Sizes((0, number), *kinds[number]) for _ in range(draw(st.integers(1, 3))) for number in range(len(kinds))]
 
 
 @given(layers(), layers(), st.integers(0, 63))
 def test_what_is_loaded_ahead_meets_nothing_that_is_read(before, after, start):
-    first = Placement(CONFIG, *before, HEADER, Held(packets=Region(start, 0)))
-    second = Placement(CONFIG, *after, HEADER, first.held)
-    last = len(before[0]) - 1
+    first = Placement(CONFIG, before, HEADER, Held(packets=Region(start, 0)))
+    second = Placement(CONFIG, after, HEADER, first.held)
+    last = len(before) - 1
     if second.program_early:
         assert not (places(first.program(last), CONFIG.program_words)
                     & places(second.program(0), CONFIG.program_words))
@@ -46,26 +42,25 @@ def test_what_is_loaded_ahead_meets_nothing_that_is_read(before, after, start):
 
 
 @given(layers(), st.integers(0, 63))
-def test_pieces_that_follow_each_other_do_not_meet(layer, start):
-    pieces, uncut = layer
-    placed = Placement(CONFIG, pieces, uncut, HEADER, Held(packets=Region(start, 0)))
+def test_pieces_that_follow_each_other_do_not_meet(pieces, start):
+    placed = Placement(CONFIG, pieces, HEADER, Held(packets=Region(start, 0)))
     for i in range(len(pieces)):
         assert placed.program(i).start + placed.program(i).length <= CONFIG.program_words
         if placed.alternates and i:
             assert not (places(placed.program(i - 1), CONFIG.program_words)
                         & places(placed.program(i), CONFIG.program_words))
-            if pieces[i].number != pieces[i - 1].number or not placed.resident:
+            if pieces[i].key != pieces[i - 1].key or not placed.resident:
                 assert not packets(placed.packets(i - 1)) & packets(placed.packets(i))
     if placed.resident:
-        sets = {piece.number: placed.packets(i) for i, piece in enumerate(pieces)}
+        sets = {piece.key: placed.packets(i) for i, piece in enumerate(pieces)}
         assert sum(region.length for region in sets.values()) == len(set().union(*map(packets, sets.values())))
 
 
 def test_small_layers_are_loaded_ahead():
-    small = [Sizes(0, 8, 8), Sizes(1, 8, 8)]
-    first = Placement(CONFIG, small, True, HEADER, Held())
-    second = Placement(CONFIG, small, True, HEADER, first.held)
+    small = [Sizes((0, 0), 8, 8), Sizes((1, 0), 8, 8)]
+    first = Placement(CONFIG, small, HEADER, Held())
+    second = Placement(CONFIG, small, HEADER, first.held)
     assert first.resident and second.resident and second.program_early and second.packets_early
-    large = Placement(CONFIG, [Sizes(0, 64, 64)], True, HEADER, Held())
-    third = Placement(CONFIG, small, True, HEADER, large.held)
+    large = Placement(CONFIG, [Sizes((0, 0), 64, 64)], HEADER, Held())
+    third = Placement(CONFIG, small, HEADER, large.held)
     assert not third.program_early and not third.packets_early

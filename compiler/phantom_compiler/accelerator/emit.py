@@ -8,17 +8,19 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from phantom_hw.results.layouts import PARAMETER_BYTES, SLOT_UNIT
+from phantom_hw.results.layouts import SLOT_UNIT
+from phantom_hw.stationary.layouts import WORD_BYTES
 
 from phantom_compiler.accelerator.bands import Share
 from phantom_compiler.accelerator.commands import CommandStream
 from phantom_compiler.accelerator.entries import base_entries
 from phantom_compiler.accelerator.image import MemoryImage
+from phantom_compiler.accelerator.lane_parameters import lane_parameters
 from phantom_compiler.accelerator.loads import BandLoader
 from phantom_compiler.accelerator.packets import PackedPackets, needs_wide, pack_layer
 from phantom_compiler.accelerator.placement import Held, Placement, Sizes
 from phantom_compiler.accelerator.plan import LayerPlan, channels_of_set
-from phantom_compiler.accelerator.sets import FilterSet, Segment
+from phantom_compiler.accelerator.sets import Segment
 from phantom_compiler.accelerator.tensor import TensorFormat
 
 __all__ = ["LayerEmitter"]
@@ -59,7 +61,7 @@ class LayerEmitter:
         self.loader = BandLoader(self.config, plan.input, plan.bands, stream)
         self.layer_packet, self.pieces = self._layer_packet(), self._pieces()
         self.bases = [self._base_entries(piece) for piece in self.pieces]
-        self.addresses: dict[tuple[int, int], list[int]] = {}
+        self.addresses: dict[tuple[int, int], list[tuple[int, int, int]]] = {}
         self.program_loaded = self.packets_loaded = False
 
     def load_ahead(self, held: Held, *, program: bool) -> None:
@@ -122,10 +124,10 @@ class LayerEmitter:
 
     def _place(self, held: Held) -> None:
         """Decide what lies where."""
-        sizes = [Sizes(piece.number, len(bases) + len(self._segment(piece).rows), self._segment(piece).words)
-                 for piece, bases in zip(self.pieces, self.bases, strict=True)]
-        uncut = all(len(one.segments) == 1 for one in self.plan.sets)
-        self.placement = Placement(self.config, sizes, uncut, self.layer_packet.words, held)
+        segments = [self._segment(piece) for piece in self.pieces]
+        sizes = [Sizes((piece.number, piece.segment), len(bases) + len(segment.rows), segment.words)
+                 for piece, segment, bases in zip(self.pieces, segments, self.bases, strict=True)]
+        self.placement = Placement(self.config, sizes, self.layer_packet.words, held)
 
     def _load(self, i: int) -> None:
         """Load what a piece needs; what the piece before the one that is sent now needed may be overwritten."""
@@ -151,17 +153,21 @@ class LayerEmitter:
                         offset=self.placement.program(i).start)
 
     def _load_packets(self, i: int) -> None:
-        """Load the packets of a piece, unless they are there since another band."""
-        piece = self.pieces[i]
-        if self.placement.resident and piece.band:
+        """Load the packets of a piece, unless they are there; columns with the same packets get them together."""
+        key, packets = (self.pieces[i].number, self.pieces[i].segment), self._segment(self.pieces[i]).packets
+        if key in self.addresses and self.placement.resident:
             return
-        key, segment = (piece.number, piece.segment), self._segment(piece)
         if key not in self.addresses:
-            self.addresses[key] = [self.image.add(packets.content) for packets in segment.packets]
-        for column, packets in enumerate(segment.packets):
-            if packets.count:
-                self.stream.add("LOAD_STATIONARY", address=self.addresses[key][column], count=packets.words,
-                                offset=self.placement.packets(i).start, columns=1 << column)
+            columns: dict[bytes, int] = {}
+            for column, one in enumerate(packets):
+                if one.count:
+                    content = one.content.tobytes()
+                    columns[content] = columns.get(content, 0) | 1 << column
+            self.addresses[key] = [(self.image.add(content), len(content) // WORD_BYTES, mask)
+                                   for content, mask in columns.items()]
+        for address, words, mask in self.addresses[key]:
+            self.stream.add("LOAD_STATIONARY", address=address, count=words, offset=self.placement.packets(i).start,
+                            columns=mask)
 
     def _send(self, i: int) -> None:
         piece, start, bases = self.pieces[i], self.placement.program(i).start, len(self.bases[i])
@@ -245,26 +251,11 @@ class LayerEmitter:
     def _load_parameters(self, numbers: list[int]) -> None:
         """Load the parameters of sets that follow each other."""
         for lane in range(self.config.drain_lanes):
-            table = np.concatenate([self._lane_channels(self.plan.sets[number], lane) for number in numbers])
+            table = np.concatenate([lane_parameters(self.plan, self.output, self.plan.sets[number], lane)
+                                    for number in numbers])
             self.stream.add("PARAMETERS", address=self.image.add(table), count=len(table), first=0,
                             rows=self.everyone, lanes=1 << lane, clamp=0, lo=self.plan.quantized.lo,
                             hi=self.plan.quantized.hi)
-
-    def _lane_channels(self, one: FilterSet, lane: int) -> Bytes:
-        """Parameters of a lane's channels for a set of filters: filter by filter, the PE columns side by side."""
-        config, quantized = self.config, self.plan.quantized
-        columns = [c * config.pe_cols + p for c in range(config.mesh_cols) if config.lane_of(c) == lane
-                   for p in range(config.pe_cols)]
-        number = one.filters[columns].T.ravel()
-        there = number >= 0
-        index = np.where(there, number, 0)
-        slot = (self.output.address + index * self.output.channel_pitch) // SLOT_UNIT
-        words = np.stack([quantized.bias[index], quantized.mult[index] | quantized.shift[index] << 24, slot, there], 1)
-        words[~there] = 0
-        table = np.zeros((channels_of_set(config, self.plan.tiling), words.shape[1]), "<u4")
-        table[:len(words)] = words & 0xFFFFFFFF
-        assert table.itemsize * table.shape[1] == PARAMETER_BYTES
-        return np.ascontiguousarray(table).view(np.uint8).reshape(len(table), PARAMETER_BYTES)
 
     # --- base entries ---------------------------------------------------------------------------------------
 

@@ -43,7 +43,26 @@ class BandLoader:
             rows = (top + first * hold * spacing, top + (min(last * hold, self.form.shape[2]) - 1) * spacing + 1)
             if first == last:
                 rows = share.rows[1], share.rows[1]
-            self._zeros(share, rows, self.bands.origin(self.config, number, r), 1 << r)
+            origin = self.bands.origin(self.config, number, r)
+            if self._has_margins(number, r):
+                self._missing_rows(share, rows, origin, 1 << r)
+            else:
+                self._zeros(share, rows, origin, 1 << r)
+
+    def _has_margins(self, number: int, row: int) -> bool:
+        """An earlier band left zeros at both ends of the rows, in the same places."""
+        layout, source = self.bands.layout, self.bands.layout.source
+        earlier = number - (2 if self.bands.ahead else 1)
+        simple = layout.stacked and source.stride == (1, 1) and source.spacing == (1, 1)
+        return simple and earlier >= 0 and self.bands.bands[earlier].shares[row].blocks.size > 0
+
+    def _missing_rows(self, share: Share, loaded: tuple[int, int], origin: int, mesh_rows: int) -> None:
+        """Zeros in the rows of a stacked layout that are not loaded."""
+        layout = self.bands.layout
+        for begin, end in ((share.rows[0], loaded[0]), (loaded[1], share.rows[0] + layout.rows)):
+            if begin < end:
+                self._fill(origin + int(layout.place(begin, 0)), (end - begin) * layout.row_step,
+                           layout.source.shape[1], layout.channel_step, mesh_rows)
 
     def load(self, number: int) -> None:
         """Load the activations that a band needs and the buffers do not hold."""

@@ -49,15 +49,15 @@ class Sizes:
 
     Parameters
     ----------
-    number : int
-        Of its set of filters.
+    key : (set, segment)
+        Pieces of one key have the same packets.
     entries : int
         Entries of the row program.
     words : int
         Words of the longest stationary buffer.
     """
 
-    number: int
+    key: tuple[int, int]
     entries: int
     words: int
 
@@ -66,8 +66,8 @@ class Placement:
     """The places of the pieces of a layer.
 
     Entries of a piece lie in the half of the row program's memory in which those of the piece before do not, if all
-    pieces fit a half. Packets stay where they are if those of all sets fit together; otherwise those of a piece, too,
-    lie in another half than those of the piece before. The first piece's are placed behind what is held by the layer
+    pieces fit a half. Packets stay where they are if all of them fit together; otherwise those of a piece, too, lie in
+    another half than those of the piece before. The first piece's are placed behind what is held by the layer
     before, so that it can be loaded while that one is sent.
 
     Parameters
@@ -75,15 +75,13 @@ class Placement:
     config : PhantomConfig
     pieces : sequence of Sizes
         In the order in which they are sent.
-    uncut : bool
-        Every set of filters is a single piece.
     header : int
         Words of the layer's packet, which lies in front of the first piece's.
     held : Held
         What the layer before still reads.
     """
 
-    def __init__(self, config: PhantomConfig, pieces: Sequence[Sizes], uncut: bool, header: int, held: Held):
+    def __init__(self, config: PhantomConfig, pieces: Sequence[Sizes], header: int, held: Held):
         self._config, self._pieces, self._header = config, pieces, header
         self._half = config.program_words // 2 if 2 * max(one.entries for one in pieces) <= config.program_words else 0
         self._first = int(bool(self._half) and held.program.meets(Region(0, self._half), config.program_words)
@@ -91,9 +89,9 @@ class Placement:
         self._packets_half = (config.stationary_words // 2
                               if 2 * max(one.words for one in pieces) <= config.stationary_words else 0)
         self._origin = held.packets.start + held.packets.length
-        self._resident: dict[int, int] = {}
-        words = {one.number: one.words for one in pieces}
-        if uncut and sum(words.values()) <= config.stationary_words:
+        self._resident: dict[tuple[int, int], int] = {}
+        words = {one.key: one.words for one in pieces}
+        if sum(words.values()) <= config.stationary_words:
             self._resident = dict(zip(words, accumulate(words.values(), initial=0), strict=False))
         self.program_early = not held.program.meets(self.program(0), config.program_words)
         """The first piece's entries may be loaded while the layer before is sent."""
@@ -124,7 +122,7 @@ class Placement:
     def packets(self, i: int) -> Region:
         """Packets of piece ``i``, in every stationary buffer."""
         one = self._pieces[i]
-        place = self._resident[one.number] if self._resident else i % 2 * self._packets_half
+        place = self._resident[one.key] if self._resident else i % 2 * self._packets_half
         return Region((self._origin + self._header + place) % self._config.stationary_words, one.words)
 
     @property

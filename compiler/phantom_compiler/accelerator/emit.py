@@ -79,13 +79,12 @@ class LayerEmitter:
             self._load_layer_packet()
         self._settings()
         self._send_layer_packet()
-        if self._all_parameters:
-            self._load_parameters(list(range(len(self.plan.sets))))
         self._load(0)
+        self._load_parameters(list(range(len(self.plan.sets))) if self._all_parameters else [self.pieces[0].number])
         for i, piece in enumerate(self.pieces):
             self.stream.fence("load_program", "load_moving", "load_stationary", "stream_stationary",
                               *(["results"] if i == 0 else []))
-            if not self._all_parameters and piece.segment == 0:
+            if i and not self._all_parameters and piece.segment == 0:
                 self.stream.fence("stream_moving", "results")
                 self._load_parameters([piece.number])
                 self.stream.fence("results")

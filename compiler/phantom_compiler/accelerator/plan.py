@@ -18,10 +18,6 @@ from phantom_compiler.tiling import Array, Sharing, Tiling, tilings
 __all__ = ["LayerPlan", "channels_of_set", "plan_layer", "slots_of"]
 
 
-PIECES = 4
-"""Packets that are sent once come in pieces of this part of a stationary buffer: sending begins when one is there."""
-
-
 PLANS = 6
 """Tilings whose sets are made, the best ones of the search, until none can be better than what was found."""
 
@@ -160,8 +156,7 @@ def _fitted(
         return "moving_words"
     steps = max(band.steps for band in bands.bands)
     bases = steps * config.mesh_rows * streams
-    parts = PIECES if len(bands.bands) == 1 else 2
-    preferred = Limits(config.program_words // 2 - bases, config.stationary_words // parts)
+    preferred = Limits(config.program_words // 2 - bases, config.stationary_words // 2)
     most = Limits(config.program_words - bases, config.stationary_words)
     if preferred.entries < 1:
         return "program_words"

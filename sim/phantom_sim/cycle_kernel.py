@@ -9,7 +9,9 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Beats", "Cores", "Limits", "Lost", "Outcome", "run"]
+__all__ = ["CHUNK_END", "CORE", "DRAIN", "GROUP", "PE", "TILE_END", "Beats", "Cores", "Limits", "Lost", "Outcome",
+           "advance", "collect", "drain", "empty_nodes", "fires", "load", "queues", "record", "run", "see",
+           "sources_of", "work"]
 
 Ints = NDArray[np.int64]
 
@@ -102,26 +104,28 @@ def _select(counts: Any, windows: Any, window: int, first: int, level: int, grou
     return taken
 
 
-def _record(**fields: type) -> np.dtype[Any]:
+def record(**fields: Any) -> np.dtype[Any]:
     """A record of numbers; arrays of them are passed to compiled functions at no cost, unlike tuples of arrays."""
     return np.dtype(list(fields.items()), align=True)
 
 
-NODE = _record(head=np.int64, spare=np.int64, had_core=np.bool_, had_sink=np.bool_, register=np.int64)
+NODE = record(head=np.int64, spare=np.int64, had_core=np.bool_, had_sink=np.bool_, register=np.int64)
 """A node of a link and the register behind it; beats are named by their index, -1 is none."""
 
-SOURCE = _record(next=np.int64, stop=np.int64, wait=np.int64)
+SOURCE = record(next=np.int64, stop=np.int64, wait=np.int64)
 """The source of a link: the beat that it offers next, the end of its beats, cycles until it offers."""
 
 
-def _nodes(cores: int) -> NDArray[Any]:
+def empty_nodes(cores: int) -> NDArray[Any]:
+    """The nodes of a kind of links with nothing in them."""
     nodes = np.zeros(cores, NODE)
     for name in ("head", "spare", "register"):
         nodes[name] = -1
     return nodes
 
 
-def _sources(beats: Beats) -> NDArray[Any]:
+def sources_of(beats: Beats) -> NDArray[Any]:
+    """The sources of links before their first beats."""
     sources = np.zeros(len(beats.start) - 1, SOURCE)
     sources["next"], sources["stop"] = beats.start[:-1], beats.start[1:]
     for source in sources:
@@ -131,7 +135,7 @@ def _sources(beats: Beats) -> NDArray[Any]:
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _advance(nodes: Any, source: Any, near_here: Any, beyond_here: Any, gaps: Any, first: int, step: int, hops: int,
+def advance(nodes: Any, source: Any, near_here: Any, beyond_here: Any, gaps: Any, first: int, step: int, hops: int,
              mesh: int, fires: Any) -> bool:
     """One cycle of a link whose cores are ``first``, ``first + step`` and so on; whether anything moved."""
     moved = False
@@ -195,7 +199,7 @@ def _enter(node: Any, beat: int) -> None:
         node.spare = beat
 
 
-PE = _record(
+PE = record(
     first=np.int64, level=np.int64,  # the window is a ring of groups
     item=np.int64, row=np.int64, tile=np.int64, group=np.int64,  # what enters the window next
     loaded=np.int64, pushed=np.int64,  # rows and items that have come
@@ -204,12 +208,12 @@ PE = _record(
     busy=np.int64, entries=np.int64,
 )
 
-GROUP = _record(left=np.int64, item=np.int64, row=np.int64, tile=np.int64)
+GROUP = record(left=np.int64, item=np.int64, row=np.int64, tile=np.int64)
 """A group in a window: the products left in it and its tag."""
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _see(pes: Any, windows: Any, window_groups: int, release_delay: int) -> None:
+def see(pes: Any, windows: Any, window_groups: int, release_delay: int) -> None:
     """Start of a cycle: the oldest things in use."""
     for q in range(pes.size):
         pe = pes[q]
@@ -225,7 +229,7 @@ def _see(pes: Any, windows: Any, window_groups: int, release_delay: int) -> None
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _fires(nodes: Any, near: Any, pes: Any, fires: Any, cols: int, per_core: int, slots: int, rows: bool) -> None:
+def fires(nodes: Any, near: Any, pes: Any, fires: Any, cols: int, per_core: int, slots: int, rows: bool) -> None:
     """Which registers give their beat to the PEs, because all that it names have room."""
     for k in range(fires.size):
         beat = nodes[k].register
@@ -240,7 +244,7 @@ def _fires(nodes: Any, near: Any, pes: Any, fires: Any, cols: int, per_core: int
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _load(nodes: Any, near: Any, last: Any, pes: Any, fires: Any, cols: int, per_core: int, rows: bool) -> None:
+def load(nodes: Any, near: Any, last: Any, pes: Any, fires: Any, cols: int, per_core: int, rows: bool) -> None:
     """What leaves the registers reaches the stores."""
     for k in range(fires.size):
         if fires[k]:
@@ -255,7 +259,7 @@ def _load(nodes: Any, near: Any, last: Any, pes: Any, fires: Any, cols: int, per
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _work(pes: Any, windows: Any, counts: Any, row_start: Any, rows: Any, entries: Any, item_start: Any, item_mask: Any,
+def work(pes: Any, windows: Any, counts: Any, row_start: Any, rows: Any, entries: Any, item_start: Any, item_mask: Any,
           item_flags: Any, limits: Any, drains: Any, popcounts: Any, lost: Any, occupancy: Any, trace: bool) -> bool:
     """One cycle of all PEs: select, let groups leave, let others enter; whether anything moved.
 
@@ -353,18 +357,21 @@ def _work(pes: Any, windows: Any, counts: Any, row_start: Any, rows: Any, entrie
     return anything
 
 
-DRAIN = _record(
+DRAIN = record(
     tile=np.int64, reading=np.bool_, waited=np.int64, start=np.int64, offset=np.int64, column=np.int64,
     position=np.int64, reserved=np.int64, front=np.int64, back=np.int64,  # of the queue of results
     kind=np.int64, hold=np.int64, tile_now=np.int64,  # decided in this cycle
     head=np.int64, spare=np.int64, inside=np.bool_, local=np.bool_, took=np.bool_,  # the node of the result link
 )
 
-VALUE, CHUNK_END, TILE_END, DROPPED = 1, 2, 4, 8  # what is in the pipe to the queue
+VALUE, CHUNK_END, TILE_END, DROPPED = 1, 2, 4, 8
+"""What is in the pipe to the queue, and on the result links."""
+CORE = 4
+"""The number of a value's core begins at this bit."""
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _drain(drains: Any, pes: Any, limits: Any, nonzero: Any) -> None:
+def drain(drains: Any, pes: Any, limits: Any, nonzero: Any) -> None:
     """Decide what each core's drain puts into its pipe in this cycle, and which column of PEs that holds."""
     per_core = limits.pe_rows * limits.pe_cols
     for k in range(drains.size):
@@ -376,7 +383,7 @@ def _drain(drains: Any, pes: Any, limits: Any, nonzero: Any) -> None:
                 length = min(limits.span, limits.outputs - d.start)
                 chunk_end = d.offset + 1 == length
                 tile_end = chunk_end and d.hold == limits.pe_cols - 1 and d.start + length >= limits.outputs
-                d.kind = VALUE + chunk_end * CHUNK_END + tile_end * TILE_END
+                d.kind = (k << CORE) + VALUE + chunk_end * CHUNK_END + tile_end * TILE_END
                 if nonzero.size and not chunk_end and not nonzero[d.position]:
                     d.kind = DROPPED
                 d.position += 1
@@ -404,7 +411,7 @@ def _drain(drains: Any, pes: Any, limits: Any, nonzero: Any) -> None:
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _queues(drains: Any, pipe: Any, queue: Any, cycle: int, limits: Any) -> bool:
+def queues(drains: Any, pipe: Any, queue: Any, cycle: int, limits: Any) -> bool:
     """One cycle of the pipes and the queues behind the drains; whether anything moved."""
     moved = False
     length = limits.result_latency + 1
@@ -431,7 +438,7 @@ def _queues(drains: Any, pipe: Any, queue: Any, cycle: int, limits: Any) -> bool
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _collect(drains: Any, queue: Any, ready: Any, limits: Any, cycle: int, result_cycles: Any, result_lanes: Any,
+def collect(drains: Any, queue: Any, ready: Any, limits: Any, cycle: int, result_cycles: Any, result_lanes: Any,
              given: int) -> tuple[int, int]:
     """One cycle of the result links; how many results they gave and how many of those end a tile."""
     rows, cols, lanes = limits.mesh_rows, limits.mesh_cols, limits.lanes
@@ -511,23 +518,23 @@ def _run(limits: Any, moving: Any, stationary: Any, cores: Any, nodes: Any, sour
             grown = np.zeros((occupancy.shape[0] * 2, pes.size), np.uint8)
             grown[:occupancy.shape[0]] = occupancy
             occupancy = grown
-        _see(pes, windows, limits.window_groups, limits.release_delay)
-        _fires(m_nodes, m_near, pes, m_fires, cols, per_core, limits.row_slots, True)
-        _fires(s_nodes, s_near, pes, s_fires, cols, per_core, limits.item_slots, False)
-        _drain(drains, pes, limits, nonzero)
-        new_results, new_tiles = _collect(drains, queue, ready, limits, cycle, result_cycles, result_lanes, given)
+        see(pes, windows, limits.window_groups, limits.release_delay)
+        fires(m_nodes, m_near, pes, m_fires, cols, per_core, limits.row_slots, True)
+        fires(s_nodes, s_near, pes, s_fires, cols, per_core, limits.item_slots, False)
+        drain(drains, pes, limits, nonzero)
+        new_results, new_tiles = collect(drains, queue, ready, limits, cycle, result_cycles, result_lanes, given)
         given += new_results
         tiles_out += new_tiles
         moved = new_results != 0
-        moved |= _queues(drains, pipe, queue, cycle, limits)
-        moved |= _work(pes, windows, counts, row_start, row_list, entries, item_start, item_mask, item_flags, limits,
+        moved |= queues(drains, pipe, queue, cycle, limits)
+        moved |= work(pes, windows, counts, row_start, row_list, entries, item_start, item_mask, item_flags, limits,
                        drains, popcounts, lost, occupancy[cycle + limits.activity_delay if trace else 0], trace)
-        _load(m_nodes, m_near, m_last, pes, m_fires, cols, per_core, True)
-        _load(s_nodes, s_near, m_last, pes, s_fires, cols, per_core, False)
+        load(m_nodes, m_near, m_last, pes, m_fires, cols, per_core, True)
+        load(s_nodes, s_near, m_last, pes, s_fires, cols, per_core, False)
         for r in range(rows):
-            moved |= _advance(m_nodes, m_sources[r], m_here, m_beyond, m_gaps, r * cols, 1, cols, limits.nodes, m_fires)
+            moved |= advance(m_nodes, m_sources[r], m_here, m_beyond, m_gaps, r * cols, 1, cols, limits.nodes, m_fires)
         for c in range(cols):
-            moved |= _advance(s_nodes, s_sources[c], s_here, s_beyond, s_gaps, c, cols, rows, limits.nodes, s_fires)
+            moved |= advance(s_nodes, s_sources[c], s_here, s_beyond, s_gaps, c, cols, rows, limits.nodes, s_fires)
         cycle += 1
         still = 0 if moved else still + 1
         if still > 64 + ready.shape[0] or cycle >= max_cycles:
@@ -593,10 +600,11 @@ def run(limits: Limits, moving: Beats, stationary: Beats, cores: Cores, nonzero:
     count = limits.mesh_rows * limits.mesh_cols
     pes = np.zeros(count * limits.pe_rows * limits.pe_cols, PE)
     windows, drains = np.zeros(len(pes) * limits.window_groups, GROUP), np.zeros(count, DRAIN)
-    sources = _sources(moving), _sources(stationary)
+    sources = sources_of(moving), sources_of(stationary)
+    nodes = empty_nodes(count), empty_nodes(count)
     occupancy, result_cycles, result_lanes, totals = _run(
-        limits, moving, stationary, cores, (_nodes(count), _nodes(count)), sources, pes, windows, drains, nonzero,
-        ready, tiles, results, trace, max_cycles)
+        limits, moving, stationary, cores, nodes, sources, pes, windows, drains, nonzero, ready, tiles, results, trace,
+        max_cycles)
     cycles, tiles_out, *lost = (int(total) for total in totals)
     if cycles < 0:
         taken = [int((source["next"] - beats.start[:-1]).sum())

@@ -375,7 +375,7 @@ def run_segment(fixed: Any, state: Any, mesh: Any, limits: Any, loader_sizes: An
         if any_sum or not results_idle:
             accepts, word_ready = write(
                 cycle, v, w_splitter, w_aligner, planned, sending, write_memory, answers, fixed.buffer,
-                writer.requests != 0, writer.request[0, 0], writer.request[0, 1], writer.words != 0, fixed.size,
+                writer.requests != 0, writer.request[0, 0], writer.request[0, 1], writer.head != 0, fixed.size,
                 fixed.burst_words, fixed.outstanding, fixed.latency, fixed.rate)
             writer_step(writer, encoders, lanes, chunk_masks, written, addresses, writer_sizes, fixed.chunk, accepts,
                         word_ready, entering, ending, of_chunk)

@@ -11,6 +11,7 @@ from phantom_hw.core.encoder import OutputEncoder
 from phantom_hw.memory.sparse_writer import SparseEncoder
 from phantom_hw.results.lane import PostProcessingLane
 
+from phantom_sim.accelerator_model.loads import PLACES, queue_step
 from phantom_sim.cycle_kernel import record
 
 __all__ = ["ENCODER", "LANE", "WRITER", "Chunks", "WriterSizes", "encoder_step", "lane_room", "lane_step",
@@ -32,8 +33,8 @@ ENCODER = record(
 )
 """SparseEncoder: of a slot that waits its final word, whether it spills, its bytes and its chunk."""
 
-WRITER = record(owner=np.int64, requests=np.int64, request=(np.int64, (2, 2)), words=np.int64)
-"""ResultWriter."""
+WRITER = record(owner=np.int64, requests=np.int64, request=(np.int64, (2, 2)), level=np.int64, head=np.int64)
+"""ResultWriter; ``level`` and ``head`` are those of its queue of words."""
 
 CHUNK = 4
 """The number of a sum's chunk begins at this bit; below: there is a sum, it is not zero, it is the last, it counts."""
@@ -152,7 +153,7 @@ def encoder_step(e: Any, beat: int, sizes: Any, slot_ready: bool, word_ready: bo
 @numba.njit(cache=True, error_model="numpy")
 def writer_idle(w: Any, encoders: Any) -> bool:
     """Nothing is inside."""
-    if w.requests or w.words:
+    if w.requests or w.level or w.head:
         return False
     for i in range(encoders.size):
         e = encoders[i]
@@ -166,7 +167,7 @@ def writer_step(w: Any, encoders: Any, lanes: Any, masks: Any, written: Any, add
                 request_taken: bool, word_taken: bool, entering: Any, entering_last: Any, entering_chunk: Any
                 ) -> None:
     """One cycle of writer and lanes; sums enter as ``entering`` tells."""
-    request_room, word_room = w.requests < 2, w.words < 2
+    request_room, word_room = w.requests < 2, w.level < PLACES
     owner = encoders[w.owner]
     waits = _waits(owner)
     slot_offered, word_offered = waits and not owner.had_slot, waits and not owner.had_words
@@ -183,14 +184,11 @@ def writer_step(w: Any, encoders: Any, lanes: Any, masks: Any, written: Any, add
     if request_taken and w.requests:
         w.request[0, 0], w.request[0, 1] = w.request[1, 0], w.request[1, 1]
         w.requests -= 1
-    if word_taken and w.words:
-        w.words -= 1
     if slot_offered and request_room:
         slot = owner.slots[owner.front % SLOTS]
         w.request[w.requests, 0], w.request[w.requests, 1] = addresses[slot[3]], slot[2]
         w.requests += 1
-    if word_offered and word_room:
-        w.words += 1
+    queue_step(w, word_offered and word_room, word_taken and w.head != 0)
     for i in range(encoders.size):
         lane, mine = lanes[i], i == w.owner
         offered = lane.front != lane.back

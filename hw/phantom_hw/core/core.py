@@ -162,7 +162,7 @@ class PhantomCore(wiring.Component):
         config = self.config
         m.submodules.drain = drain = DrainControl(config)
         m.submodules.reduction = reduction = L2Reduction(config)
-        m.d.comb += self.stalls.drain.eq(drain.hold.any())
+        m.d.comb += self.stalls.drain.eq(drain.read.any())
         m.d.comb += [drain.outputs.eq(layer.outputs), drain.span.eq(layer.span)]
 
         def delayed(value, cycles, name):

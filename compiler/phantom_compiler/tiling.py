@@ -19,7 +19,6 @@ __all__ = ["Array", "Sharing", "Tiling", "find_tiling", "tilings"]
 WIDTH_CHOICES = 10  # numbers of stretches tried beyond the fewest that fit a row slot
 CONTENTION = 4  # fitted to core simulations of VGG16 layers, which it meets within 5 %
 TILE_OVERHEAD = 6  # cycles a tile costs beyond its work
-SLOT_CYCLES = 1  # in which a slot can be written, however short it is
 
 
 class Sharing(Enum):
@@ -228,7 +227,7 @@ def _cost(
     # slots are written while the mesh works, and read by the next layer while it does not
     slots = images * filters * -(-rows // geometry.height) * -(-columns // geometry.width)
     words = -(-(config.chunk + geometry.positions * config.act_width) // (8 * array.bus_bytes))
-    return max(cycles, slots * max(SLOT_CYCLES, words)) + slots * words
+    return max(cycles, slots * words) + slots * words
 
 
 def find_tiling(problem: Problem, config: PhantomConfig, array: Array | None = None) -> Tiling:

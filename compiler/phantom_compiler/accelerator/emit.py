@@ -113,7 +113,7 @@ class LayerEmitter:
         if i or not self.packets_loaded:
             self._load_packets(i)
         if fresh:
-            # a loader that writes zeros takes no activations, and these would block whatever is read behind them
+            # a loader that writes zeros takes no activations, and its data would block whatever is read behind them
             self.stream.fence("load_moving")
             self.loader.load(piece.band)
 

@@ -40,8 +40,7 @@ class LayerFacts:
         Of its output.
     tiling : str
     first_command, commands : int
-        Where its commands begin, and how many there are; the first data that they need may be loaded before, while the
-        layer before is computed, and are counted here all the same.
+        Where its commands begin, and how many there are, those that load the first data of the next layer included.
     weights, nonzero_weights : int
     dense_macs : int
         Products of a convolution without any skipping; 0 for other layers.
@@ -50,7 +49,7 @@ class LayerFacts:
     compulsory_bytes : float
         What each operand and result once would take in the sparse-mask format, by the expected densities.
     constant_bytes : int
-        Constant data that the layer's commands load.
+        Constant data that are loaded for the layer, also by commands of the one before.
     read_bytes, written_bytes : float
         Traffic that the layer's commands ask for, with activations of the expected densities.
     """

@@ -136,6 +136,7 @@ def network_job(
         inputs = tuple(forms[1 + source] for source in node.inputs)
         if isinstance(plan, LayerPlan):
             held = emitters[number].run()
+            end = image.size
             following = next((other for other in emitters if other > number), None)
             if following is not None:
                 first = len(stream.instructions)
@@ -143,9 +144,11 @@ def network_job(
                 ahead[following] = first, len(stream.instructions)
         elif isinstance(plan, ConcatPlan):
             emit_concat(plan, inputs, forms[1 + number], image, stream)
+            end = image.size
         else:
             emit_vector(replace(plan, inputs=inputs), forms[1 + number], image, stream)
-        ends.append(image.size)
+            end = image.size
+        ends.append(end)
     stream.fence()
     address = image.add(stream.to_bytes())
     most = min(memory_bytes or 1 << config.address_width, 1 << config.address_width)

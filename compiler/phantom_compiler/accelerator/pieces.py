@@ -56,7 +56,7 @@ def sizes_of(plan: LayerPlan, pieces: Sequence[Piece]) -> list[Sizes]:
 
 
 def waiting(plan: LayerPlan) -> float:
-    """Cycles that the mesh is expected to wait for what is loaded behind the first piece, a word of the bus each."""
+    """Cycles that the mesh is expected to wait for what is loaded behind the first piece, at a bus word a cycle."""
     config, pieces = plan.config, pieces_of(plan)
     sizes = sizes_of(plan, pieces)
     placed, bus = Placement(config, sizes, 0, Held()), config.bus_width // 8

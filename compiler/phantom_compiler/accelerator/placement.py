@@ -54,7 +54,7 @@ class Sizes:
     entries : int
         Entries of the row program.
     words : int
-        Words of the longest stationary buffer.
+        Words of the packets of the longest column.
     """
 
     key: tuple[int, int]

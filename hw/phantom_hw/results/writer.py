@@ -42,8 +42,8 @@ class ResultWriter(wiring.Component):
         Nothing is inside.
 
     Latency: at most ``LATENCY`` cycles from a chunk's last beat to the slot's first word if no other source has a slot.
-    Throughput: 1 word of the bus a cycle, also if requests get ahead of their data by some cycles; each source 1 beat a
-    cycle.
+    Throughput: 1 word of the bus a cycle, also if data wait for some cycles while their request is checked; each source
+    1 beat a cycle.
 
     Raises
     ------

@@ -124,17 +124,12 @@ class LayerEmitter:
 
     def _load_packets(self, i: int) -> None:
         """Load the packets of a piece, unless they are there; columns with the same packets get them together."""
-        key, packets = (self.pieces[i].number, self.pieces[i].segment), self.pieces[i].of(self.plan).packets
+        key, loads = (self.pieces[i].number, self.pieces[i].segment), self.pieces[i].of(self.plan).loads
         if key in self.addresses and self.placement.resident:
             return
         if key not in self.addresses:
-            columns: dict[bytes, int] = {}
-            for column, one in enumerate(packets):
-                if one.count:
-                    content = one.content.tobytes()
-                    columns[content] = columns.get(content, 0) | 1 << column
             self.addresses[key] = [(self.image.add(content), len(content) // WORD_BYTES, mask)
-                                   for content, mask in columns.items()]
+                                   for content, mask in loads.items()]
         for address, words, mask in self.addresses[key]:
             self.stream.add("LOAD_STATIONARY", address=address, count=words, offset=self.placement.packets(i).start,
                             columns=mask)

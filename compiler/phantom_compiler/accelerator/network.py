@@ -133,22 +133,19 @@ def network_job(
     for number, (node, plan) in enumerate(zip(nodes, plans, strict=True)):
         progress(node.name)
         starts.append(len(stream.instructions))
-        inputs = tuple(forms[1 + source] for source in node.inputs)
+        inputs, held = tuple(forms[1 + source] for source in node.inputs), None
         if isinstance(plan, LayerPlan):
             held = emitters[number].run()
-            end = image.size
-            following = next((other for other in emitters if other > number), None)
-            if following is not None:
-                first = len(stream.instructions)
-                emitters[following].load_ahead(held, program=following == number + 1)
-                ahead[following] = first, len(stream.instructions)
         elif isinstance(plan, ConcatPlan):
             emit_concat(plan, inputs, forms[1 + number], image, stream)
-            end = image.size
         else:
             emit_vector(replace(plan, inputs=inputs), forms[1 + number], image, stream)
-            end = image.size
-        ends.append(end)
+        ends.append(image.size)
+        following = next((other for other in emitters if other > number), None)
+        if held is not None and following is not None:
+            first = len(stream.instructions)
+            emitters[following].load_ahead(held, program=following == number + 1)
+            ahead[following] = first, len(stream.instructions)
     stream.fence()
     address = image.add(stream.to_bytes())
     most = min(memory_bytes or 1 << config.address_width, 1 << config.address_width)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from phantom_hw.moving.layouts import entry_bytes
-from phantom_hw.stationary.layouts import WORD_BYTES
 
 from phantom_compiler.accelerator.placement import Held, Placement, Sizes
 
@@ -67,8 +66,7 @@ def waiting(plan: LayerPlan) -> float:
         loads = sizes[i].entries * entry_bytes(config) / bus
         if not (placed.resident and sizes[i].key in there):
             there.add(sizes[i].key)
-            loads += sum({one.content.tobytes(): one.words for one in pieces[i].of(plan).packets}.values()) * (
-                WORD_BYTES / bus)
+            loads += sum(map(len, pieces[i].of(plan).loads)) / bus
         fresh = pieces[i].band != pieces[i - 1].band
         if fresh:
             loads += _slot_words(plan, pieces[i].band)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,16 @@ class Segment:
     def words(self) -> int:
         """Words that the packets of the longest column take."""
         return max(packets.words for packets in self.packets)
+
+    @cached_property
+    def loads(self) -> dict[bytes, int]:
+        """What is loaded, and for which mesh columns, a bit each: those with the same packets get them together."""
+        columns: dict[bytes, int] = {}
+        for column, one in enumerate(self.packets):
+            if one.count:
+                content = one.content.tobytes()
+                columns[content] = columns.get(content, 0) | 1 << column
+        return columns
 
 
 @dataclass(frozen=True, eq=False)

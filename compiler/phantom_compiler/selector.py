@@ -12,6 +12,7 @@ from phantom_hw.config import PhantomConfig
 __all__ = ["cycles_per_item", "sample_items"]
 
 SAMPLE = 128  # items
+CONCENTRATION = 2.0  # of the Beta distribution of rows' densities: many rows are much denser or emptier than the mean
 
 
 @numba.njit(cache=True)
@@ -74,7 +75,8 @@ def cycles_per_item(
     sample : bool array, shape (items, T)
         Items as :func:`sample_items` gives them.
     density : float
-        Nonzeros of the moving operand.
+        Nonzeros of the moving operand. Those of a row are drawn around it: activations are dense in some channels and
+        places and rare in others, so that in a dense row an item of two taps has two products at nearly every position.
     used : bool array, shape (positions,)
         The output positions of a row that exist.
     config : PhantomConfig
@@ -82,7 +84,10 @@ def cycles_per_item(
     if not len(sample):
         return 0.0, 0.0
     groups = -(-len(used) // config.group)
-    hits = np.random.default_rng(1).random((SAMPLE, len(used), sample.shape[1]), np.float32) < density
+    rng = np.random.default_rng(1)
+    mean = min(max(density, 1e-3), 1 - 1e-3)
+    of_rows = rng.beta(CONCENTRATION * mean, CONCENTRATION * (1 - mean), SAMPLE)
+    hits = rng.random((SAMPLE, len(used), sample.shape[1]), np.float32) < of_rows[:, None, None]
     hits &= used[:, None]
     sent = hits.any(axis=(1, 2))
     counts = np.zeros((int(sent.sum()), groups * config.group), np.int64)

@@ -10,6 +10,7 @@ from enum import Enum
 import numpy as np
 from phantom_hw.config import PhantomConfig
 
+from phantom_compiler.balance import deal_filters
 from phantom_compiler.geometry import RowGeometry
 from phantom_compiler.problem import Problem
 from phantom_compiler.selector import cycles_per_item, sample_items
@@ -184,9 +185,26 @@ def _together(*cycles: float) -> float:
     return float(sum(c**CONTENTION for c in cycles) ** (1 / CONTENTION))
 
 
+class _Loads:
+    """How much work the busiest PE column has in a tile, when filters are dealt by their work."""
+
+    def __init__(self, problem: Problem):
+        per_group = problem.stationary.shape[0] // problem.groups
+        self._work = np.count_nonzero(problem.stationary[:per_group], axis=(1, 2, 3))
+        self._known: dict[tuple[int, int], float] = {}
+
+    def busiest(self, columns: int, depth: int) -> float:
+        """In filters of average work, on average over the tiles."""
+        if (columns, depth) not in self._known:
+            dealt = deal_filters(self._work, columns, depth)
+            loads = np.where(dealt >= 0, self._work[dealt], 0).sum(axis=2).max(axis=1)
+            self._known[columns, depth] = float(loads.mean() / max(1e-9, self._work.mean()))
+        return self._known[columns, depth]
+
+
 def _cost(
     problem: Problem, config: PhantomConfig, array: Array, geometry: RowGeometry, sharing: Sharing, depth: int,
-    statistics: _Statistics,
+    statistics: _Statistics, loads: _Loads,
 ) -> float:
     """Cycles of the layer: for each tile the slowest of both links, the PEs and the drain."""
     images, filters = problem.out_shape[:2]
@@ -194,7 +212,7 @@ def _cost(
     blocks = -(-images * -(-rows // geometry.height) * -(-columns // geometry.width) // array.cores)
     per_group = filters // problem.groups
     density = statistics.items / statistics.rows  # of items
-    deep = float(depth)  # filters of a column in a tile, on average
+    deep = busiest = float(depth)  # filters of a column in a tile, on average; work of the busiest one
     groups = -(-geometry.positions // config.group)
     beats = max(-(-geometry.row_values // config.moving_link), -(-groups // config.mask_groups))
     if sharing is Sharing.NOTHING:
@@ -207,6 +225,7 @@ def _cost(
         sets = -(-per_group // (depth * width))
         steps = -(-blocks // (array.columns // width))
         tiles, deep = problem.groups * sets * steps, -(-per_group // width) / sets
+        busiest = loads.busiest(width, depth)
         streams, row_filters = blocks / steps, per_group / sets
         column_rows = float(statistics.rows)
     column_rows *= statistics.sent
@@ -215,8 +234,7 @@ def _cost(
     mean = min(row_filters, deep) * density if sharing is not Sharing.NOTHING else per_group * density
     spread = 0.85 * math.sqrt(mean * (1 - min(density, 1.0))) if array.columns > 1 else 0.0
     stationary = column_rows * min(mean + spread, float(depth))
-    items = deep * statistics.items / config.pe_rows
-    compute = items * statistics.item_cycles
+    compute = busiest * statistics.items / config.pe_rows * statistics.item_cycles
     outputs = depth * geometry.positions
     drain = outputs * array.columns / array.lanes
     # the first tile's work and the last one's drain overlap with nothing
@@ -251,7 +269,7 @@ def tilings(
     ``density`` is the share of nonzeros in the moving operand, by default that of the problem's.
     """
     array = array or Array.core(config)
-    nonzero = problem.stationary != 0
+    nonzero, loads = problem.stationary != 0, _Loads(problem)
     if density is None:
         density = float(np.count_nonzero(problem.moving)) / problem.moving.size
     for taps, parts in _arrangements(problem, config.threads):
@@ -267,4 +285,4 @@ def tilings(
                 lanes = array.columns if sharing is Sharing.NOTHING else sharing.width(array.columns, array.of_core)
                 for depth in _depths(members, together, lanes, config.acc_depth // geometry.positions):
                     yield Tiling(geometry, sharing, depth,
-                                 _cost(problem, config, array, geometry, sharing, depth, statistics))
+                                 _cost(problem, config, array, geometry, sharing, depth, statistics, loads))

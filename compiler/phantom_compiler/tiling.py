@@ -90,13 +90,16 @@ class Tiling:
     depth : int
         Filters of one PE column.
     cycles : float
-        What the search expects the layer to take.
+        What the search expects the layer to take, with what the next layer takes to read the results.
+    mesh_cycles : float
+        Of these, the time in which the mesh works.
     """
 
     geometry: RowGeometry
     sharing: Sharing
     depth: int
     cycles: float = 0.0
+    mesh_cycles: float = 0.0
 
     @property
     def outputs(self) -> int:
@@ -205,8 +208,8 @@ class _Loads:
 def _cost(
     problem: Problem, config: PhantomConfig, array: Array, geometry: RowGeometry, sharing: Sharing, depth: int,
     statistics: _Statistics, loads: _Loads,
-) -> float:
-    """Cycles of the layer: for each tile the slowest of both links, the PEs and the drain."""
+) -> tuple[float, float]:
+    """Cycles of the layer: for each tile the slowest of both links, the PEs and the drain; and those of the mesh."""
     images, filters = problem.out_shape[:2]
     rows, columns = problem.out_size
     blocks = -(-images * -(-rows // geometry.height) * -(-columns // geometry.width) // array.cores)
@@ -241,11 +244,12 @@ def _cost(
     work_cycles = _together(moving, stationary, compute + outputs)
     cycles = work_cycles + (tiles - 1) * (max(work_cycles, drain) + TILE_OVERHEAD) + drain
     if not array.bus_bytes:
-        return cycles
+        return cycles, cycles
     # slots are written while the mesh works, and read by the next layer while it does not
     slots = images * filters * -(-rows // geometry.height) * -(-columns // geometry.width)
-    words = -(-(config.chunk + geometry.positions * config.act_width) // (8 * array.bus_bytes))
-    return max(cycles, slots * words) + slots * words
+    words = -(-(config.chunk + geometry.width * geometry.height * config.act_width) // (8 * array.bus_bytes))
+    cycles = max(cycles, slots * words)
+    return cycles + slots * words, cycles
 
 
 def find_tiling(problem: Problem, config: PhantomConfig, array: Array | None = None) -> Tiling:
@@ -285,4 +289,4 @@ def tilings(
                 lanes = array.columns if sharing is Sharing.NOTHING else sharing.width(array.columns, array.of_core)
                 for depth in _depths(members, together, lanes, config.acc_depth // geometry.positions):
                     yield Tiling(geometry, sharing, depth,
-                                 _cost(problem, config, array, geometry, sharing, depth, statistics, loads))
+                                 *_cost(problem, config, array, geometry, sharing, depth, statistics, loads))

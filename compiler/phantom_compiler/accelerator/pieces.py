@@ -60,7 +60,7 @@ def waiting(plan: LayerPlan) -> float:
     sizes = sizes_of(plan, pieces)
     placed, bus = Placement(config, sizes, 0, Held()), config.bus_width // 8
     sent = [piece.of(plan).words * piece.steps for piece in pieces]
-    work = [plan.tiling.cycles * words / max(1, sum(sent)) for words in sent]
+    work = [plan.tiling.mesh_cycles * words / max(1, sum(sent)) for words in sent]
     there, total = {sizes[0].key}, 0.0
     for i in range(1, len(pieces)):
         loads = sizes[i].entries * entry_bytes(config) / bus

@@ -86,7 +86,7 @@ def cycles_per_item(
     groups = -(-len(used) // config.group)
     rng = np.random.default_rng(1)
     mean = min(max(density, 1e-3), 1 - 1e-3)
-    of_rows = rng.beta(CONCENTRATION * mean, CONCENTRATION * (1 - mean), SAMPLE)
+    of_rows = rng.beta(CONCENTRATION * mean, CONCENTRATION * (1 - mean), SAMPLE) * (density > 0)
     hits = rng.random((SAMPLE, len(used), sample.shape[1]), np.float32) < of_rows[:, None, None]
     hits &= used[:, None]
     sent = hits.any(axis=(1, 2))

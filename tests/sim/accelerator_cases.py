@@ -28,7 +28,7 @@ from phantom_sim.accelerator_simulator import AcceleratorSimulator, JobResult, M
 
 TINY = PhantomConfig.preset("tiny")
 CONFIGS = {
-    "row": replace(TINY, stationary_words=64, lane_channels=16),
+    "row": replace(TINY, stationary_words=16, lane_channels=16),
     "square": replace(TINY, mesh_rows=2, pe_cols=1, drain_lanes=2, bus_width=128, act_width=16, acc_width=40, chunk=9,
                       moving_words=128, lane_channels=32, address_width=40, outstanding=20, moving_loaders=2),
     "grid": replace(TINY, mesh_rows=2, mesh_cols=3, pe_rows=1, pe_cols=2, drain_lanes=2, bus_width=512, act_width=4,

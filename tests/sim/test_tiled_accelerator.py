@@ -2,13 +2,10 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
-from phantom_compiler.accelerator.job import layer_job
-from phantom_compiler.accelerator.source import as_images
-from phantom_compiler.random_layers import random_layer
+from accelerator_cases import random_case
 from phantom_hw import PhantomConfig
-from phantom_sim.accelerator_exactness import compare_job, golden_result, quantize_at_random
+from phantom_sim.accelerator_exactness import compare_job
 from phantom_sim.accelerator_simulator import AcceleratorSimulator
 
 CONFIG = replace(PhantomConfig.preset("tiny"), mesh_rows=2)
@@ -30,29 +27,25 @@ def simulators():
 def test_same_job(simulators, kind, stall):
     seed = 21
     print(f"seed {seed}")
-    rng = np.random.default_rng(seed)
-    layer, activations = random_layer(rng, CONFIG, kind, (200, 1500))
-    quantized = quantize_at_random(layer, activations, CONFIG, rng)
-    job = layer_job(quantized, activations, CONFIG)
-    expected, activations = golden_result(quantized, activations), as_images(layer, activations)
+    case = random_case(CONFIG, kind, seed)
     for simulator in simulators:
         simulator.reset()
-    found = [compare_job(simulator, job, activations, expected, stall=stall, seed=seed) for simulator in simulators]
-    whole, *tiled = found
+    whole, *tiled = [compare(simulator, case, stall=stall, seed=seed) for simulator in simulators]
     assert whole.differences == []
     for one in tiled:
         assert one.differences == [] and one.result == whole.result
 
 
 def test_same_cycles_when_a_job_is_aborted(simulators):
-    rng = np.random.default_rng(22)
-    layer, activations = random_layer(rng, CONFIG, "conv3x3", (200, 1500))
-    quantized = quantize_at_random(layer, activations, CONFIG, rng)
-    job = layer_job(quantized, activations, CONFIG)
-    expected, activations = golden_result(quantized, activations), as_images(layer, activations)
+    case = random_case(CONFIG, "conv3x3", 22)
     for simulator in simulators:
         simulator.reset()
-    stopped = [compare_job(simulator, job, activations, expected, abort_after=900).result for simulator in simulators]
+    stopped = [compare(simulator, case, abort_after=900).result for simulator in simulators]
     assert stopped[0].status.name == "ABORTED" and stopped[1:] == stopped[:1] * 4
     for simulator in simulators:  # and nothing of it is left in the mesh
-        assert compare_job(simulator, job, activations, expected).differences == []
+        assert compare(simulator, case).differences == []
+
+
+def compare(simulator, case, **options):
+    [expected] = case.expected
+    return compare_job(simulator, case.job, case.activations, expected, **options)

@@ -114,7 +114,7 @@ class RowGather(wiring.Component):
         offset = start[:lane_bits] if lane_bits else Const(0)
         first, kept, total = taken(m, offset, count, lanes, "read")
         word = start[lane_bits:]
-        inside, next_inside = word < words, word < words - 1
+        inside, next_inside = word < words, (word < words - 1 if words > 1 else Const(0))
         plan = data.StructLayout({
             "first": lanes, "kept": lanes, "step": 2, "hit": words, "last": 1,
             "ending": len(ending),

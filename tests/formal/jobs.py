@@ -18,6 +18,7 @@ from .mutants import MUTANTS
 from .nodes import Forking, Merging
 from .path import SelectorPath
 from .proof import Proof
+from .queues import Queueing, Reserving, WordQueueing
 from .selection import Selection
 from .solve import Netlist, SolverError
 from .tamper import Mutant
@@ -26,6 +27,7 @@ __all__ = ["MUTANT_DEPTH", "Job", "Result", "jobs", "not_guarded", "small_config
 
 PROOFS: tuple[type[Proof], ...] = (Selection, Mapping, Lifetime, SelectorPath)
 NODES: tuple[type[Proof], ...] = (Forking, Merging)
+QUEUES: tuple[type[Proof], ...] = (Queueing, WordQueueing, Reserving)
 CONTROL: tuple[type[Proof], ...] = (Deciding,)
 BUS: tuple[type[Proof], ...] = (Splitting, Reading, Writing)
 LONG: tuple[type[Proof], ...] = (Reading, Writing)
@@ -156,6 +158,7 @@ def _proofs() -> Iterator[Job]:
         want(_config(6, 3, tds, threads=5), (Selection, Mapping))  # another circuit from five threads on
     want(_config(12, 4, "out_of_order", refill=1), (Lifetime, SelectorPath))
     want(small_config("out_of_order"), NODES)
+    want(small_config("out_of_order"), QUEUES)
     want(small_config("out_of_order"), BUS)
     want(small_config("out_of_order"), CONTROL)
     for config, proofs in wanted.values():

@@ -11,6 +11,7 @@ from .mapping import Mapping
 from .nodes import Forking, Merging
 from .path import SelectorPath
 from .proof import count_ones
+from .queues import Queueing, Reserving, WordQueueing
 from .selection import Selection
 from .tamper import Mutant, seeded
 
@@ -298,3 +299,68 @@ def sink_sees_the_core(config, real, port):
 def packet_of_the_core_kept(config, real, port):
     """A packet at the sink waits until the core offers the next."""
     return {"sink.valid": real.sink.valid & port.core.valid, "sink.ready": port.sink.ready & port.core.valid}
+
+
+# --- stream buffers ---------------------------------------------------------------------------------------
+
+BOTH = (Queueing, WordQueueing)
+
+
+@seeded(MUTANTS, "queue", dict.fromkeys(BOTH, "in_order"))
+def full_queue_takes_one(config, real, port):
+    """While the queue is full, one more counts as taken, and is lost."""
+    return {"source.ready": 1}
+
+
+@seeded(MUTANTS, "queue", dict.fromkeys(BOTH, "offer_stays"))
+def sink_sees_the_source(config, real, port):
+    """The offer disappears when the source offers something."""
+    return {"sink.valid": real.sink.valid & ~port.source.valid, "sink.ready": port.sink.ready & ~port.source.valid}
+
+
+@seeded(MUTANTS, "queue", dict.fromkeys(BOTH, "room"))
+def one_at_a_time(config, real, port):
+    """The queue takes nothing while it offers something."""
+    return {"source.ready": real.source.ready & ~real.sink.valid, "source.valid": port.source.valid & ~real.sink.valid}
+
+
+@seeded(MUTANTS, "queue", dict.fromkeys(BOTH, "drains"))
+def last_one_kept(config, real, port):
+    """What is inside is offered only when more has come."""
+    return {"sink.valid": real.sink.valid & port.source.valid, "sink.ready": port.sink.ready & port.source.valid}
+
+
+@seeded(MUTANTS, "queue", {Queueing: "busy_while_inside"})
+def busy_without_the_places(config, real, port):
+    """Only what is offered counts as inside."""
+    return {"busy": real.sink.valid}
+
+
+@seeded(MUTANTS, "queue", {WordQueueing: "busy_while_inside"})
+def empty_without_the_places(config, real, port):
+    """Only what is offered counts as inside."""
+    return {"empty": ~real.sink.valid}
+
+
+@seeded(MUTANTS, "results", {Reserving: "in_order"})
+def pushed_on_top(config, real, port):
+    """What is pushed while something is offered gets a wrong number."""
+    return {"payload": port.payload.number ^ real.result.valid}
+
+
+@seeded(MUTANTS, "results", {Reserving: "offer_stays"})
+def sink_sees_the_push(config, real, port):
+    """The offer disappears when something is pushed."""
+    return {"result.valid": real.result.valid & ~port.push, "result.ready": port.result.ready & ~port.push}
+
+
+@seeded(MUTANTS, "results", {Reserving: "counted"})
+def taken_whether_valid_or_not(config, real, port):
+    """A ready sink counts as having taken something."""
+    return {"taken": port.result.ready}
+
+
+@seeded(MUTANTS, "results", {Reserving: "drains"})
+def last_result_kept(config, real, port):
+    """A result is offered only when the next one is pushed."""
+    return {"result.valid": real.result.valid & port.push, "result.ready": port.result.ready & port.push}

@@ -11,12 +11,10 @@ from phantom_hw.mesh.node import ForkNode, MergeNode
 
 from .proof import AnyConst, Proof, implies
 
-__all__ = ["Fork", "Forking", "Merge", "Merging"]
+__all__ = ["NUMBER", "Fork", "Forking", "Merge", "Merging", "NodeProof"]
 
 NUMBER = 4
 """Bits of a packet's number; there are more numbers than cycles, so that none comes twice."""
-QUIET = 4
-"""Cycles without offers and without stalls after which a node must be empty."""
 FORKED = data.StructLayout({"number": NUMBER, "here": 1, "beyond": 1})
 MERGED = data.StructLayout({"number": NUMBER, "core": 1, "last": 1})
 
@@ -41,6 +39,8 @@ class NodeProof(Proof):
     METHOD: ClassVar[str] = "bounded"
     DEPTH: ClassVar[int] = 12
     COVER_DEPTH: ClassVar[int] = 10
+    QUIET: ClassVar[int] = 4
+    """Cycles without offers and without stalls after which the block must be empty."""
 
     def offer(self, m: Module, source, wanted: Value, name: str) -> Signal:
         """Number the packets of a source that waits until each is taken; the number of the next one."""
@@ -60,7 +60,7 @@ class NodeProof(Proof):
 
     def quiet(self, m: Module, now: Value) -> Value:
         """``now`` held in all of the last cycles."""
-        before = Signal(QUIET)
+        before = Signal(self.QUIET)
         m.d.sync += before.eq(Cat(now, before[:-1]))
         return before.all()
 

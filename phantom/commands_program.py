@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from phantom.options import ConfigFile, Preset, Settings, configuration, console, progress
+
+if TYPE_CHECKING:
+    from phantom_compiler.accelerator.program import Program
 
 __all__ = ["add_commands"]
 
@@ -102,16 +105,16 @@ def run(
 
 
 def inspect(program: ProgramFile) -> None:
-    """Show what is in a program: layers, tiles, memory, traffic."""
+    """Show what is in a program: layers, tiles, memory, expected cycles and traffic."""
     from phantom_compiler.accelerator.program_file import read_program
 
     found = read_program(program)
     screen, job, config = console(), found.job, found.config
     tensors = Table("", "layer", "kind", "reads", "output", "at", "tiles", "commands",
                     title=f"{found.name} for configuration {config.name}")
-    work = Table("", "layer", "weights", "not 0", "MACs", "effectual", "read kB", "written kB", "compulsory kB",
-                 "traffic / compulsory", title="expected work and traffic")
-    for table, right in ((tensors, (0, 5, 7)), (work, (0, *range(2, 10)))):
+    work = Table("", "layer", "weights", "not 0", "MACs", "effectual", "cycles", "read kB", "written kB",
+                 "compulsory kB", "traffic / compulsory", title="expected work and traffic")
+    for table, right in ((tensors, (0, 5, 7)), (work, (0, *range(2, 11)))):
         for column in right:
             table.columns[column].justify = "right"
     for number, (facts, form) in enumerate(zip(found.layers, job.outputs, strict=True)):
@@ -123,11 +126,12 @@ def inspect(program: ProgramFile) -> None:
             str(number), facts.name, f"{facts.weights:,}" if facts.weights else "",
             f"{facts.nonzero_weights / facts.weights:.1%}" if facts.weights else "",
             f"{facts.dense_macs:,}" if facts.dense_macs else "",
-            f"{facts.expected_macs:,.0f}" if facts.dense_macs else "",
+            f"{facts.expected_macs:,.0f}" if facts.dense_macs else "", f"{facts.expected_cycles:,.0f}",
             *(f"{size / 1000:,.1f}" for size in (facts.read_bytes, facts.written_bytes, facts.compulsory_bytes)),
             f"{moved / facts.compulsory_bytes:.2f}")
     screen.print(tensors)
     screen.print(work)
+    screen.print(_summary(found))
     constants = sum(len(data) for _, data in job.image.segments)
     every = sum(form.bytes for form in (job.input, *job.outputs))
     commands = job.count * len(job.stream()) // job.count
@@ -149,3 +153,13 @@ def inspect(program: ProgramFile) -> None:
             screen.print(f"host, {name} the layers: an ONNX model of {len(model):,} bytes")
     if found.labels:
         screen.print(f"{len(found.labels)} classes")
+
+
+def _summary(found: Program) -> str:
+    """What the layers are expected to take together."""
+    layers = found.layers
+    cycles, moved = (sum(values) for values in (
+        (one.expected_cycles for one in layers), (one.read_bytes + one.written_bytes for one in layers)))
+    hidden = found.config.outstanding
+    return (f"expected: {cycles:,.0f} cycles if memory gives a bus word a cycle and {hidden} bursts hide its latency, "
+            f"{moved / 1e6:.1f} MB, compulsory {sum(one.compulsory_bytes for one in layers) / 1e6:.1f} MB")

@@ -13,7 +13,7 @@ from PIL import Image
 
 from phantom.cli import main
 
-SETTINGS = ["--preset", "tiny", "--set", "stationary_words=64", "--set", "lane_channels=16"]
+SETTINGS = ["--preset", "tiny", "--set", "stationary_words=16", "--set", "lane_channels=16"]
 """A configuration that other tests simulate, too."""
 SHAPE = (1, 3, 14, 13)
 SEED = 5
@@ -124,6 +124,8 @@ def test_inspect(capsys, program):
     said, found = say(capsys, "inspect", program), read_program(program)
     for facts in found.layers:
         assert facts.name in said and facts.tiling.split(",")[0] in said
+        assert facts.expected_cycles > 0 and f"{facts.expected_cycles:,.0f}" in said
+    assert f"expected: {sum(facts.expected_cycles for facts in found.layers):,.0f} cycles" in said
     assert f"{found.job.tensor_bytes:,}" in said and "host, after the layers" in said and "4 classes" in said
 
 

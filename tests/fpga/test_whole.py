@@ -68,8 +68,8 @@ def test_a_small_accelerator(tmp_path):
     stages: list[str] = []
     area = whole_area(SMALL, work_dir=tmp_path, progress=lambda stage, text: stages.append(stage))
     rows = {row.name: row for row in area.units}
-    assert {"mesh", "tile", "pe", "row streamer", "loader", "sequencer", "stationary", "results", "results, lane",
-            "reader", "writer", "arbiter", "control", "what joins them"} <= set(rows)
+    assert {"mesh", "tile", "pe", "row streamer", "moving loader", "row reducer", "sequencer", "stationary", "results",
+            "results, lane", "reader", "writer", "arbiter", "control", "what joins them"} <= set(rows)
     assert rows["pe"].instances == SMALL.cores * SMALL.pes and rows["pe"].usage.multiplier == SMALL.threads
     # joining the units drops a little of what is at their borders, and adds nothing
     apart = sum(row.instances * row.usage.lut for name, row in rows.items()

@@ -46,6 +46,8 @@ class LayerFacts:
         Products of a convolution without any skipping; 0 for other layers.
     expected_macs : float
         Effectual MACs by the weights and the densities that the compiler was told.
+    expected_cycles : float
+        By the estimates that tilings are chosen by; memory gives a bus word a cycle, and its latency is hidden.
     compulsory_bytes : float
         What each operand and result once would take in the sparse-mask format, by the expected densities.
     constant_bytes : int
@@ -65,6 +67,7 @@ class LayerFacts:
     nonzero_weights: int
     dense_macs: int
     expected_macs: float
+    expected_cycles: float
     compulsory_bytes: float
     constant_bytes: int
     read_bytes: float
@@ -96,8 +99,8 @@ def layer_facts(nodes: Sequence[Node], job: Job) -> list[LayerFacts]:
         facts.append(LayerFacts(
             node.name, type(node.operation.layer if isinstance(node.operation, QuantizedLayer) else node.operation)
             .__name__, tuple(node.inputs), job.outputs[number].shape, job.tilings[number], start, end - start,
-            values.count, values.nonzero, values.dense, values.expected, compulsory, constant, constant + moving,
-            written))
+            values.count, values.nonzero, values.dense, values.expected, job.cycles[number], compulsory, constant,
+            constant + moving, written))
     return facts
 
 

@@ -44,6 +44,8 @@ class Job:
         Bytes of all tensors of a network; they lie from the image's first address on.
     ahead : sequence of (first, end)
         For each layer, the commands among those of layers before it that load what it needs, ``end`` not included.
+    cycles : sequence of float
+        That each layer is expected to take.
     """
 
     config: PhantomConfig
@@ -56,6 +58,7 @@ class Job:
     starts: Sequence[int] = ()
     tensor_bytes: int = 0
     ahead: Sequence[tuple[int, int]] = ()
+    cycles: Sequence[float] = ()
 
     def fill(self, memory: NDArray[np.uint8], activations: NDArray[Any]) -> None:
         """Put the constant data and the activations (images, channels, rows, columns) into memory."""

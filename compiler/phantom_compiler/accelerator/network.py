@@ -13,6 +13,7 @@ from phantom_hw.config import PhantomConfig
 from phantom_compiler.accelerator.commands import CommandStream
 from phantom_compiler.accelerator.concatenation import ConcatPlan, Places, emit_concat, find_places, plan_concat
 from phantom_compiler.accelerator.emit import LayerEmitter
+from phantom_compiler.accelerator.expected import expected_cycles
 from phantom_compiler.accelerator.image import MemoryImage
 from phantom_compiler.accelerator.job import Job
 from phantom_compiler.accelerator.memory_map import MemoryMap, joined, lifetimes, place
@@ -152,7 +153,7 @@ def network_job(
     _check_size(nodes, memory, ends, base, base + image.size, most)
     return Job(config, image, address, len(stream.instructions) + 1, forms[0], forms[1:],
                ["vector unit" if isinstance(plan, VectorPlan) else str(plan) for plan in plans], starts, memory.size,
-               ahead)
+               ahead, [expected_cycles(plan) for plan in plans])
 
 
 def _check_inputs(nodes: Sequence[Node]) -> None:

@@ -13,8 +13,9 @@ from phantom_compiler.accelerator.placement import Held, Placement, Sizes
 if TYPE_CHECKING:
     from phantom_compiler.accelerator.plan import LayerPlan
     from phantom_compiler.accelerator.sets import Segment
+    from phantom_compiler.accelerator.tensor import TensorFormat
 
-__all__ = ["Piece", "pieces_of", "sizes_of", "waiting"]
+__all__ = ["HANDOVER", "Piece", "loading", "pieces_of", "sizes_of", "slot_writes", "waiting"]
 
 HANDOVER = 150
 """Cycles from one piece to the next, for a memory of 100 cycles latency: nothing is loaded or sent meanwhile."""
@@ -69,15 +70,26 @@ def waiting(plan: LayerPlan) -> float:
             loads += sum(map(len, pieces[i].of(plan).loads)) / bus
         fresh = pieces[i].band != pieces[i - 1].band
         if fresh:
-            loads += _slot_words(plan, pieces[i].band)
+            loads += loading(plan, pieces[i].band)
         beside = placed.alternates and (plan.bands.ahead or not fresh)
         total += HANDOVER + (max(0.0, loads - work[i - 1]) if beside else loads)
     return total
 
 
-def _slot_words(plan: LayerPlan, band: int) -> float:
-    """Words of the bus in which a band's activations are read."""
-    form, source = plan.input, plan.source
-    rows = sum(max(0, share.rows[1] - share.fresh) for share in plan.bands.bands[band].shares if share.blocks.size)
-    lines = rows / (form.height * source.spacing[0])
-    return lines * form.slots * form.shape[1] * -(-form.slot_pitch * 8 // plan.config.bus_width)
+def loading(plan: LayerPlan, band: int) -> float:
+    """Cycles in which a band's activations are loaded: words of the bus, or writes of the busiest loader."""
+    config, form, source = plan.config, plan.input, plan.source
+    shares = plan.bands.bands[band].shares
+    rows = [max(0, share.rows[1] - share.fresh) if share.blocks.size else 0 for share in shares]
+    slots = [one / (form.height * source.spacing[0]) * form.slots * form.shape[1] for one in rows]
+    words = -(-form.slot_pitch * 8 // config.bus_width)
+    of_loader = [0.0] * config.moving_loaders
+    for r, count in enumerate(slots):
+        of_loader[config.loader_of(r)] += count * slot_writes(form, source.stride[1])
+    return max(sum(slots) * words, *of_loader)
+
+
+def slot_writes(form: TensorFormat, stride: int) -> int:
+    """Writes of a slot to a moving buffer: beats of the link, cut where rows end, for each phase of a row."""
+    pieces = -(-form.width * form.height // form.config.moving_link) + form.height - 1
+    return pieces * min(stride, form.config.moving_link)

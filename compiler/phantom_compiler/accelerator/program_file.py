@@ -39,7 +39,7 @@ from phantom_compiler.accelerator.tensor import TensorFormat
 
 __all__ = ["FORMAT_VERSION", "read_program", "write_program"]
 
-FORMAT, FORMAT_VERSION = "phantom program", 3
+FORMAT, FORMAT_VERSION = "phantom program", 4
 SEAL = b"sha256:"
 SEAL_BYTES = len(SEAL) + 64
 BLOCK = 1 << 20
@@ -235,7 +235,8 @@ class _Reader:
         job = Job(config, self._image(manifest["memory"]), commands["address"], commands["count"],
                   _form(config, manifest["input"]["tensor"]), forms, [one["tiling"] for one in facts],
                   commands["starts"], manifest["memory"]["tensor_bytes"],
-                  [(first, end) for first, end in commands["ahead"]])
+                  [(first, end) for first, end in commands["ahead"]],
+                  [one["expected_cycles"] for one in facts])
         host = {name: self.archive.read(f"{name}.onnx") for name in manifest["host"]}
         return Program(
             manifest["name"], nodes, job, tuple(

@@ -103,7 +103,7 @@ def test_random_networks(simulator, tmp_path, seed):
 @pytest.mark.parametrize("name", CONFIGS)
 def test_many_random_networks(tmp_path, name):
     with AcceleratorSimulator(CONFIGS[name]) as opened:
-        for seed in range(100, 140):
+        for seed in range(100, 170):
             check_random_network(opened, seed, tmp_path / "x.phantom")
 
 

@@ -53,16 +53,24 @@ class QueueProof(NodeProof):
     COVER_DEPTH: ClassVar[int] = 14
     QUIET: ClassVar[int] = PLACES + 2
 
-    def deliver(self, m: Module, sink, sent: Value, **properties: Value) -> Signal:
-        """Assert what holds at the sink, given how many were sent; the number that must come next."""
-        following = Signal(NUMBER)
-        m.d.sync += following.eq(following + (sink.valid & sink.ready))
-        stalled = Signal()
-        m.d.sync += stalled.eq(sink.valid & ~sink.ready)
+    @classmethod
+    def inputs(cls, config):
+        return {"offered": In(1), "sink_ready": In(1)}
+
+    def deliver(self, m: Module, sink, sent: Value, coming: Value) -> tuple[Signal, Signal, Value]:
+        """Assert what holds at the sink, given how many were sent and whether more is coming.
+
+        The number that must come next, how many are inside, and whether all must have been delivered.
+        """
+        following, inside, stalled = Signal(NUMBER), Signal(NUMBER), Signal()
+        m.d.comb += [sink.ready.eq(self.sink_ready), inside.eq(sent - following)]
+        m.d.sync += [following.eq(following + (sink.valid & sink.ready)), stalled.eq(sink.valid & ~sink.ready)]
+        quiet = self.quiet(m, ~coming & self.sink_ready)
         self.must(
             m, in_order=implies(sink.valid, (sink.payload.number == following) & (following < sent)),
-            offer_stays=implies(stalled, sink.valid), **properties)
-        return following
+            offer_stays=implies(stalled, sink.valid), drains=implies(quiet, inside == 0))
+        self.reach(m, emptied_after_full=quiet & (sent == PLACES + 2))
+        return following, inside, quiet
 
 
 class Queueing(QueueProof):
@@ -84,22 +92,14 @@ class Queueing(QueueProof):
 
     BLOCKS: ClassVar[dict[str, type]] = {"queue": Short}
 
-    @classmethod
-    def inputs(cls, config):
-        return {"offered": In(1), "sink_ready": In(1)}
-
     def elaborate(self, platform):
         m = Module()
         queue = self.build(m, "queue")
         sent = self.offer(m, queue.source, self.offered, "source")
-        m.d.comb += queue.sink.ready.eq(self.sink_ready)
-        following, inside = Signal(NUMBER), Signal(NUMBER)
-        m.d.comb += inside.eq(sent - following)
-        quiet = self.quiet(m, ~queue.source.valid & self.sink_ready)
-        m.d.comb += following.eq(self.deliver(
-            m, queue.sink, sent, room=implies(inside < PLACES, queue.source.ready),
-            drains=implies(quiet, inside == 0), busy_while_inside=self.inside(queue) == (inside != 0)))
-        self.reach(m, full=~queue.source.ready, emptied_after_full=quiet & (sent == PLACES + 2),
+        following, inside, quiet = self.deliver(m, queue.sink, sent, queue.source.valid)
+        self.must(m, room=implies(inside < PLACES, queue.source.ready),
+                  busy_while_inside=self.inside(queue) == (inside != 0))
+        self.reach(m, full=~queue.source.ready,
                    through_in_every_cycle=(sent == PLACES + 3) & (following == PLACES + 1) & ~quiet & queue.sink.valid)
         return m
 
@@ -151,23 +151,13 @@ class Reserving(QueueProof):
 
     BLOCKS: ClassVar[dict[str, type]] = {"results": Results}
 
-    @classmethod
-    def inputs(cls, config):
-        return {"offered": In(1), "sink_ready": In(1)}
-
     def elaborate(self, platform):
         m = Module()
         queue = self.build(m, "results")
         sent, reserved = Signal(NUMBER), Signal(range(PLACES + 1))
-        m.d.comb += [
-            queue.push.eq(self.offered & (reserved != PLACES)), queue.payload.number.eq(sent),
-            queue.result.ready.eq(self.sink_ready),
-        ]
+        m.d.comb += [queue.push.eq(self.offered & (reserved != PLACES)), queue.payload.number.eq(sent)]
         m.d.sync += [sent.eq(sent + queue.push), reserved.eq(reserved + queue.push - queue.taken)]
-        following, inside = Signal(NUMBER), Signal(NUMBER)
-        m.d.comb += inside.eq(sent - following)
-        quiet = self.quiet(m, ~queue.push & self.sink_ready)
-        m.d.comb += following.eq(self.deliver(
-            m, queue.result, sent, counted=reserved == inside, drains=implies(quiet, inside == 0)))
-        self.reach(m, full=reserved == PLACES, emptied_after_full=quiet & (sent == PLACES + 2))
+        _, inside, _ = self.deliver(m, queue.result, sent, queue.push)
+        self.must(m, counted=reserved == inside)
+        self.reach(m, full=reserved == PLACES)
         return m

@@ -34,9 +34,9 @@ def _vector_cycles(plan: VectorPlan) -> float:
     share = min(plan.channels, -(-channels // config.mesh_rows))
     sent = images * plan.groups * plan.output.lines * plan.output.slots * share * len(plan.parts) * beats
     loaders = config.moving_loaders if plan.channels < channels else 1
-    read = sum(max(_slots(form) * _words(form), _slots(form) * slot_writes(form, plan.stride) / loaders)
+    read = sum(max(_slots(form) * form.slot_words, _slots(form) * slot_writes(form, plan.stride) / loaders)
                for form in plan.inputs)
-    beside = max(sent, _slots(plan.output) * _words(plan.output))
+    beside = max(sent, _slots(plan.output) * plan.output.slot_words)
     bands = images * plan.groups * len(plan.strips)
     return BEGINNING + HANDOVER * (bands - 1) + (
         max(beside, read) + read / bands if plan.ahead else beside + read)
@@ -44,8 +44,3 @@ def _vector_cycles(plan: VectorPlan) -> float:
 
 def _slots(form: TensorFormat) -> int:
     return form.shape[0] * form.shape[1] * form.lines * form.slots
-
-
-def _words(form: TensorFormat) -> int:
-    """Words of the bus that a slot is read or written in."""
-    return -(-form.slot_pitch * 8 // form.config.bus_width)

@@ -82,11 +82,10 @@ def loading(plan: LayerPlan, band: int) -> float:
     shares = plan.bands.bands[band].shares
     rows = [max(0, share.rows[1] - share.fresh) if share.blocks.size else 0 for share in shares]
     slots = [one / (form.height * source.spacing[0]) * form.slots * form.shape[1] for one in rows]
-    words = -(-form.slot_pitch * 8 // config.bus_width)
     of_loader = [0.0] * config.moving_loaders
     for r, count in enumerate(slots):
         of_loader[config.loader_of(r)] += count * slot_writes(form, source.stride[1])
-    return max(sum(slots) * words, *of_loader)
+    return max(sum(slots) * form.slot_words, *of_loader)
 
 
 def slot_writes(form: TensorFormat, stride: int) -> int:

@@ -73,6 +73,11 @@ class TensorFormat:
         whole = 1 << (used - 1).bit_length()
         return whole if SLOT_UNIT <= whole <= self.config.bus_width // 8 else -(-used // SLOT_UNIT) * SLOT_UNIT
 
+    @property
+    def slot_words(self) -> int:
+        """Words of the bus that a slot is read or written in."""
+        return -(-self.slot_pitch * 8 // self.config.bus_width)
+
     def _value_bytes(self, positions: int) -> int:
         return -(-positions * self.config.act_width // 8)
 

@@ -67,11 +67,11 @@ class TensorFormat:
 
     @property
     def slot_pitch(self) -> int:
-        """Bytes from a slot to the next: no slot that fits into a word of the bus lies in two."""
+        """Bytes from a slot to the next: no slot lies in more words of the bus than it must."""
         used = slot_bytes(self.config.chunk, self.config.act_width, 1) - (
             self._value_bytes(self.config.chunk) - self._value_bytes(self.width * self.height))
-        whole = 1 << (used - 1).bit_length()
-        return whole if SLOT_UNIT <= whole <= self.config.bus_width // 8 else -(-used // SLOT_UNIT) * SLOT_UNIT
+        word = self.config.bus_width // 8
+        return max(SLOT_UNIT, 1 << (used - 1).bit_length()) if used <= word else -(-used // word) * word
 
     @property
     def slot_words(self) -> int:

@@ -37,19 +37,27 @@ def deal_filters(weights: IntArray, columns: int, depth: int, balance: bool = Tr
     tiles = -(-layers // depth)
     bounds = np.minimum(np.linspace(0, layers, tiles + 1).round().astype(np.int64) * columns, n)
     order = np.argsort(-weights, kind="stable") if balance else np.arange(n)
-    result = np.full((tiles, columns, depth), -1, np.int64)
+    result, work = np.full((tiles, columns, depth), -1, np.int64), np.ascontiguousarray(weights, np.int64)
     for tile in range(tiles):
-        members = order[bounds[tile]:bounds[tile + 1]]
-        loads, counts = np.zeros(columns), np.zeros(columns, np.int64)
-        for place, member in enumerate(members):
-            if balance:
-                column = int(np.argmin(np.where(counts < depth, loads, np.inf)))
-            else:
-                column = place * columns // len(members)
-            result[tile, column, counts[column]] = member
-            loads[column] += weights[member]
-            counts[column] += 1
+        _deal(work, order[bounds[tile]:bounds[tile + 1]], balance, result[tile])
     return result
+
+
+@numba.njit(cache=True)
+def _deal(weights: IntArray, members: IntArray, balance: bool, result: IntArray) -> None:
+    """Deal the filters ``members`` of a tile to its columns, ``result[column, place]``."""
+    columns, depth = result.shape
+    loads, counts = np.zeros(columns), np.zeros(columns, np.int64)
+    for place, member in enumerate(members):
+        column = place * columns // len(members)
+        if balance:
+            least = np.inf
+            for c in range(columns):
+                if counts[c] < depth and loads[c] < least:
+                    column, least = c, loads[c]
+        result[column, counts[column]] = member
+        loads[column] += weights[member]
+        counts[column] += 1
 
 
 CANDIDATES = 64  # rows that are looked at for the next place

@@ -7,6 +7,7 @@ word 0. Every bit offset is taken from the layout, so that a changed layout need
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -57,11 +58,12 @@ def _leaves(
             yield from _leaves(field.shape, (*path, str(key)), lengths, offsets + field.offset)
 
 
-def _layout_leaves(layout: data.Layout) -> list[_Leaf]:
+@lru_cache(maxsize=256)
+def _layout_leaves(layout: data.Layout) -> tuple[_Leaf, ...]:
     layout = data.Layout.cast(layout)
     if isinstance(layout, (data.ArrayLayout, data.UnionLayout)):
         raise ValueError(f"layout must be a struct, not {layout!r}")
-    return list(_leaves(layout, (), (), np.zeros((), np.int64)))
+    return tuple(_leaves(layout, (), (), np.zeros((), np.int64)))
 
 
 def _lookup(fields: Fields, path: tuple[str, ...]) -> NDArray[Any]:
@@ -73,7 +75,7 @@ def _lookup(fields: Fields, path: tuple[str, ...]) -> NDArray[Any]:
     return np.asarray(value)
 
 
-def _known(fields: Fields, leaves: list[_Leaf], prefix: tuple[str, ...] = ()) -> None:
+def _known(fields: Fields, leaves: tuple[_Leaf, ...], prefix: tuple[str, ...] = ()) -> None:
     legal = list(dict.fromkeys(leaf.path[len(prefix)] for leaf in leaves if leaf.path[: len(prefix)] == prefix
                                and len(leaf.path) > len(prefix)))
     for key, value in fields.items():

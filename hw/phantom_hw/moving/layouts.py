@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from amaranth.lib import data
 from amaranth.utils import bits_for, ceil_log2
 
@@ -58,6 +60,7 @@ def descriptor_layout(config: PhantomConfig) -> data.StructLayout:
     })
 
 
+@cache
 def row_layout(config: PhantomConfig) -> data.StructLayout:
     """A row entry of the row program: a part of a row.
 
@@ -69,6 +72,7 @@ def row_layout(config: PhantomConfig) -> data.StructLayout:
     })
 
 
+@cache
 def base_layout(config: PhantomConfig) -> data.StructLayout:
     """A base entry of the row program: where the rows of the cores ``cols`` of the mesh rows ``rows`` begin.
 
@@ -85,6 +89,7 @@ def entry_layout(config: PhantomConfig) -> data.UnionLayout:
     return data.UnionLayout({"row": row_layout(config), "base": base_layout(config)})
 
 
+@cache
 def entry_bytes(config: PhantomConfig) -> int:
     """Bytes of an entry in memory, 8 or 16; bits beyond the entry's are zero."""
     return 8 * -(-entry_layout(config).size // 64)

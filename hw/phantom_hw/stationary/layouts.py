@@ -24,6 +24,8 @@ A buffer counts in words of ``WORD_BYTES``.
 
 from __future__ import annotations
 
+from functools import cache
+
 from amaranth.lib import data
 from amaranth.utils import bits_for, ceil_log2, exact_log2
 
@@ -46,6 +48,7 @@ def code_bits(config: PhantomConfig) -> int:
     return bits_for(2 * config.pe_rows)
 
 
+@cache
 def items_header(config: PhantomConfig, *, wide: bool) -> data.StructLayout:
     """Header of a packet with items."""
     def each(shape: int) -> data.ArrayLayout:
@@ -55,6 +58,7 @@ def items_header(config: PhantomConfig, *, wide: bool) -> data.StructLayout:
                               "place": each(ceil_log2(config.acc_depth) if wide else NARROW)})
 
 
+@cache
 def layer_header(config: PhantomConfig) -> data.StructLayout:
     """The packet of a layer."""
     return data.StructLayout({"code": code_bits(config), "wide": 1, "layer": layer_layout(config)})

@@ -82,12 +82,32 @@ def _with_synchronous_resets(module: str) -> str:
     return _EDGE.sub(at_edge, _RESET.sub(lambda match: "" if match["next"] in resets else match[0], module))
 
 
+# The initial contents of a memory, word by word.
+_CONTENTS = re.compile(r"^  initial begin\n(?P<words>(?:    \S+ ?\[\d+\] = \S+;\n)+)  end\n", re.MULTILINE)
+_WORD = re.compile(r"    (?P<memory>\S+ ?)\[(?P<index>\d+)\] = (?P<value>\S+);")
+
+
+def _with_loops(verilog: str) -> str:
+    """Fill a memory that has the same in all of its words in a loop, not word by word."""
+    count = itertools.count()
+
+    def rewrite(match: re.Match[str]) -> str:
+        words = [found.groups() for found in _WORD.finditer(match["words"])]
+        memory, _, value = words[0]
+        if len(words) < 2 or words != [(memory, str(i), value) for i in range(len(words))]:
+            return match[0]
+        return (f"  initial begin : initial_contents_{next(count)}\n    integer i;\n"
+                f"    for (i = 0; i < {len(words)}; i = i + 1)\n      {memory}[i] = {value};\n  end\n")
+
+    return _CONTENTS.sub(rewrite, verilog)
+
+
 def tidy(verilog: str) -> str:
     """The same design in a form that is good to simulate and to lint.
 
     Without wires of no bits and without blocks that never run, with a default in every case, with synchronous resets at
-    the clock edge.
+    the clock edge, with loops instead of equal initial values of a memory's words.
     """
     modules = re.split(r"(?<=^endmodule\n)", verilog, flags=re.MULTILINE)
     verilog = "".join(map(_with_synchronous_resets, modules))
-    return _with_defaults(_with_events(_NO_BITS.sub("", verilog)))
+    return _with_loops(_with_defaults(_with_events(_NO_BITS.sub("", verilog))))

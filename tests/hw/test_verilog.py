@@ -27,6 +27,17 @@ def test_a_constant_gets_an_event():
         "  always @*\n    x[1:0] = y;\n")
 
 
+def test_equal_words_of_a_memory_get_a_loop():
+    words = "".join(f"    a[{i}] = 8'h07;\n" for i in range(30))
+    others = "  initial begin\n    b[0] = 2'h1;\n    b[1] = 2'h2;\n  end\n"
+    text = f"  initial begin\n{words}  end\n{others}  initial begin\n{words.replace('a[', 'c$1 [')}  end\n"
+    assert verilog._with_loops(text) == (
+        "  initial begin : initial_contents_0\n    integer i;\n    for (i = 0; i < 30; i = i + 1)\n"
+        f"      a[i] = 8'h07;\n  end\n{others}"
+        "  initial begin : initial_contents_1\n    integer i;\n    for (i = 0; i < 30; i = i + 1)\n"
+        "      c$1 [i] = 8'h07;\n  end\n")
+
+
 @pytest.mark.parametrize("block", ["tds", "entry_mapper", "tap_mapper"])
 def test_rewriting_changes_no_function(block, monkeypatch, tmp_path):
     """SAT: the blocks made of full cases compute the same with and without the rewriting."""

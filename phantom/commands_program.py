@@ -113,7 +113,7 @@ def inspect(program: ProgramFile) -> None:
     tensors = Table("", "layer", "kind", "reads", "output", "at", "tiles", "commands",
                     title=f"{found.name} for configuration {config.name}")
     work = Table("", "layer", "weights", "not 0", "MACs", "effectual", "cycles", "read kB", "written kB",
-                 "compulsory kB", "traffic / compulsory", title="expected work and traffic")
+                 "compulsory kB", "traffic / compulsory", title="expected work, and traffic with external memory")
     for table, right in ((tensors, (0, 5, 7)), (work, (0, *range(2, 11)))):
         for column in right:
             table.columns[column].justify = "right"
@@ -134,13 +134,16 @@ def inspect(program: ProgramFile) -> None:
     screen.print(_summary(found))
     constants = sum(len(data) for _, data in job.image.segments)
     every = sum(form.bytes for form in (job.input, *job.outputs))
+    on_chip = sum(size for first, size in job.tensor_ranges if first < config.on_chip_bytes)
     commands = job.count * len(job.stream()) // job.count
     facts_table = Table("memory", "bytes", "")
     facts_table.columns[1].justify = "right"
     for name, size, note in (
         ("input", job.input.bytes, f"{' x '.join(map(str, found.shape))} at {job.input.address:#x}, "
          f"{'signed' if found.signed else 'unsigned'}, a step is {found.input_scale:.6g}"),
-        ("tensors", job.tensor_bytes, f"{every:,} without sharing"),
+        ("tensors", job.tensor_bytes, f"{every:,} of all tensors without sharing"),
+        *([("on the chip", on_chip, f"of {config.on_chip_bytes:,}; what layers hand on, from address 0 on")]
+          if config.on_chip_bytes else []),
         ("constant data", constants - commands, "weights, row programs, parameters"),
         ("commands", commands, f"{job.count:,} at {job.commands:#x}"),
         ("all", job.image.size, f"{job.image.base:#x}..{job.image.base + job.image.size - 1:#x}"),

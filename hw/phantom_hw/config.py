@@ -7,11 +7,14 @@ from dataclasses import asdict, dataclass, fields
 from importlib import resources
 from pathlib import Path
 
-__all__ = ["ConfigError", "PhantomConfig"]
+__all__ = ["PAGE", "ConfigError", "PhantomConfig"]
 
 TDS_MODES = ("in_order", "out_of_order")
 OPERAND_WIDTHS = (4, 8, 16)
 BUS_WIDTHS = (64, 128, 256, 512)
+PAGE = 4096
+"""No AXI4 burst may cross a boundary of so many bytes."""
+MOST_ON_CHIP = 65536
 
 
 class ConfigError(ValueError):
@@ -84,6 +87,8 @@ class PhantomConfig:
         Output channels whose parameters a post-processing lane holds; a power of two, 16..4096.
     row_blocks : int
         Threads of a PE whose copy of the row values lies in block RAM instead of LUT-RAM, 0..``threads``.
+    on_chip_words : int
+        Words of the bus in a memory on the chip, which has the first addresses; whole pages of 4 KiB, 0..65536.
     """
 
     name: str = "custom"
@@ -117,6 +122,7 @@ class PhantomConfig:
     program_words: int = 1024
     lane_channels: int = 256
     row_blocks: int = 0
+    on_chip_words: int = 0
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -155,6 +161,10 @@ class PhantomConfig:
             self._range(field_name, 16, 65536, power_of_two=True)
         self._range("lane_channels", 16, 4096, power_of_two=True)
         self._range("row_blocks", 0, self.threads)
+        self._range("on_chip_words", 0, MOST_ON_CHIP)
+        if self.on_chip_bytes % PAGE:
+            raise ConfigError(f"on_chip_words must be a multiple of {PAGE * 8 // self.bus_width} (whole pages of 4 KiB "
+                              f"with bus_width {self.bus_width}), not {self.on_chip_words!r}")
         if self.act_width + self.weight_width > self.acc_width:
             raise ConfigError(
                 f"acc_width must hold a product: at least act_width + weight_width = "
@@ -233,6 +243,11 @@ class PhantomConfig:
     def moving_positions(self) -> int:
         """Values that a moving buffer holds."""
         return self.moving_words * self.moving_link
+
+    @property
+    def on_chip_bytes(self) -> int:
+        """Bytes of the memory on the chip; external memory that can be used begins at this address."""
+        return self.on_chip_words * self.bus_width // 8
 
     @property
     def vector_beats(self) -> int:

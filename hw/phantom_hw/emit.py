@@ -10,11 +10,12 @@ from amaranth.hdl import ClockSignal, Instance, Module, ResetSignal, Value
 from amaranth.lib import wiring
 
 from phantom_hw.config import PhantomConfig
+from phantom_hw.memory.ram import RAM_MODULE, ByteRam, ram_verilog
 from phantom_hw.verilog import tidy
 
 __all__ = [
     "accelerator_rtlil", "accelerator_verilog", "component_rtlil", "component_verilog", "core_rtlil", "core_verilog",
-    "instantiate", "mesh_verilog", "pe_rtlil", "pe_verilog", "row_verilog", "tile_verilog",
+    "instantiate", "mesh_verilog", "on_chip_verilog", "pe_rtlil", "pe_verilog", "row_verilog", "tile_verilog",
 ]
 
 PE_MODULE = "phantom_pe"
@@ -132,9 +133,16 @@ def row_verilog(config: PhantomConfig) -> str:
 
 def accelerator_rtlil(config: PhantomConfig) -> str:
     """RTLIL of the whole accelerator, top module ``phantom_accelerator``."""
-    return "".join(component_rtlil(*part) for part in _accelerator_parts(config))
+    words = config.on_chip_words
+    ram = [(ByteRam(config.bus_width, words), RAM_MODULE)] if words else []
+    return "".join(component_rtlil(*part) for part in [*ram, *_accelerator_parts(config)])
 
 
 def accelerator_verilog(config: PhantomConfig) -> str:
     """Verilog of the whole accelerator, top module ``phantom_accelerator``."""
-    return "\n".join(component_verilog(*part) for part in _accelerator_parts(config))
+    return on_chip_verilog(config) + "\n".join(component_verilog(*part) for part in _accelerator_parts(config))
+
+
+def on_chip_verilog(config: PhantomConfig) -> str:
+    """Verilog of the RAM in the memory on the chip, if there is one: ``phantom_on_chip_ram``."""
+    return ram_verilog(config.bus_width, config.on_chip_words) + "\n" if config.on_chip_words else ""

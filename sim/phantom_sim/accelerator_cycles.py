@@ -213,19 +213,21 @@ def _fixed(job: Job, memory: MemoryModel) -> Fixed:
         outstanding=bus.outstanding, buffer=bus.buffer, command_bytes=CommandSet(config).command_bytes,
         commands=job.commands, total=job.count, prefetch=PREFETCH, record_units=record // unit, unit=unit,
         parameter_ratio=max(1, PARAMETER_BYTES // size), parameter_bytes=PARAMETER_BYTES, chunk=config.chunk,
-        clearing=config.acc_halves)
+        clearing=config.acc_halves, on_chip=config.on_chip_words)
 
 
 def _state(config: PhantomConfig, memory: MemoryModel) -> State:
     bus = bus_parameters(config)
     rows, cols, links = config.mesh_rows, config.mesh_cols, config.mesh_rows * config.drain_lanes
+    order = bus.outstanding if config.on_chip_words else 0
     state = State(
         decoder=np.zeros(1, DECODER), reads=np.zeros(1, READS), writes=np.zeros(1, WRITES),
         splitters=np.zeros(2, SPLITTER), aligners=np.zeros(2, ALIGNER),
         owners=np.zeros(ReadArbiter.depth(bus), np.int64), flying=np.zeros((bus.outstanding, 4), np.int64),
         words=np.zeros((bus.buffer, 2), np.int64), read_memory=np.zeros((memory.queue, 2), np.int64),
-        planned=np.zeros(WriteManager.PLANNED, np.int64), sending=np.zeros(bus.outstanding, np.int64),
+        planned=np.zeros((WriteManager.PLANNED, 2), np.int64), sending=np.zeros(bus.outstanding, np.int64),
         write_memory=np.zeros(memory.queue, np.int64), answers=np.zeros(bus.outstanding, np.int64),
+        read_order=np.zeros((order, 2), np.int64), write_order=np.zeros((order, 2), np.int64),
         tables=np.zeros(2, TABLE), queue=np.zeros(1, QUEUE), parameters=np.zeros(1, PARAMETERS),
         loaders=np.zeros(config.moving_loaders, LOADER), loader_queues=np.zeros(config.moving_loaders * QUEUES, QUEUE),
         sequencer=np.zeros(1, SEQUENCER), streamers=np.zeros(rows, STREAMER), columns=np.zeros(cols, COLUMN),

@@ -51,7 +51,7 @@ def load_library(path: Path) -> ctypes.CDLL:
         "destroy": ([c_void_p, c_char_p], None),
         "configure": ([c_void_p, POINTER(Options)], None),
         "memory": ([c_void_p], POINTER(c_uint8)),
-        "reset": ([c_void_p], None),
+        **dict.fromkeys(("reset", "load_on_chip", "save_on_chip"), ([c_void_p], None)),
         "write": ([c_void_p, c_uint32, c_uint32, c_int64], c_int32),
         "read": ([c_void_p, c_uint32, POINTER(c_uint32), c_int64], c_int32),
         "run": ([c_void_p, c_int64, c_uint64], c_int32),

@@ -116,6 +116,8 @@ class AcceleratorSimulator(Simulation):
         """Give the accelerator a memory; returns its bytes, which may be changed at any time until the next call.
 
         Jobs may then write from the first writable byte of the ranges to the last, or anything if there is none.
+        The first bytes stand for the memory on the chip, if there is one: it gets them at the start of a job, and they
+        are what it holds whenever the simulation stands still.
         """
         writable = [one for one in ranges if one.writable]
         self._window = EVERYTHING
@@ -163,6 +165,7 @@ class AcceleratorSimulator(Simulation):
 
     def start(self, address: int, count: int, *, watchdog: int = 20_000, window: tuple[int, int] | None = None) -> None:
         """Start a job and return; the parameters are those of :meth:`run`."""
+        self._library.accelerator_load_on_chip(self._handle)
         first, last = window or self._window
         for register, value in (("interrupt_status", 3), ("interrupt_enable", 3), ("command_address", address),
                                 ("command_count", count), ("watchdog", watchdog), ("write_first", first),
@@ -176,7 +179,9 @@ class AcceleratorSimulator(Simulation):
 
     def _advance(self, cycles: int, commands: int = NEVER) -> int:
         """Let cycles pass until the interrupt comes or so many commands are carried out."""
-        return int(self._library.accelerator_run(self._handle, cycles, commands))
+        end = int(self._library.accelerator_run(self._handle, cycles, commands))
+        self._library.accelerator_save_on_chip(self._handle)
+        return end
 
     def run(
         self, address: int, count: int, *, watchdog: int = 20_000, max_cycles: int = 1_000_000_000,

@@ -139,7 +139,7 @@ class RtlRun:
         self.program.check(simulator.config)
         job, settings, total = self.job, self.settings, self.last - self.first + 1
         model = MemoryModel(self.program.memory_bytes, settings.latency, settings.bandwidth)
-        memory = simulator.connect(model, [MemoryRange(job.image.base, job.tensor_bytes)])
+        memory = simulator.connect(model, [MemoryRange(first, size) for first, size in job.tensor_ranges])
         count, starts = self._fill(memory)
         done = 0
 

@@ -17,6 +17,7 @@ from phantom_hw.emit import (
     component_verilog,
     core_verilog,
     mesh_verilog,
+    on_chip_verilog,
     row_verilog,
     tile_verilog,
 )
@@ -27,7 +28,7 @@ from phantom_sim.verilator import cache_folder
 __all__ = ["cached_accelerator_verilog", "cached_core_verilog", "cached_mesh_verilog", "cached_tile_verilog"]
 
 AROUND_THE_MESH = ("name", "bus_width", "address_width", "outstanding", "moving_loaders", "moving_words",
-                   "stationary_words", "program_words", "lane_channels")
+                   "stationary_words", "program_words", "lane_channels", "on_chip_words")
 """Fields of the configuration that neither a core nor the mesh depends on."""
 
 
@@ -83,6 +84,6 @@ def cached_accelerator_verilog(config: PhantomConfig, folder: Path | None = None
     """
     if tiled:
         return _cached("tiled-accelerator", config.to_dict(), lambda: "\n".join((
-            tile_verilog(config), row_verilog(config),
+            on_chip_verilog(config), tile_verilog(config), row_verilog(config),
             component_verilog(AcceleratorPorts(config), "accelerator_ports"))), folder)
     return _cached("accelerator", config.to_dict(), lambda: accelerator_verilog(config), folder)

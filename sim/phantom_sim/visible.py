@@ -1,10 +1,12 @@
-"""Which signals of the accelerator a simulation can look at while it runs: counters, and streams between units."""
+"""What of the accelerator a simulation can look at while it runs: counters, streams, the memory on the chip."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+from phantom_hw.memory.ram import RAM_MODULE
 
 __all__ = ["VISIBLE_FLAGS", "make_visible", "waiting_streams"]
 
@@ -13,6 +15,8 @@ VISIBLE_FLAGS = ("--vpi",)
 PUBLIC = "/*verilator public_flat_rd*/"
 BANK, UNITS = r"\S+\.control\.bank", r"\S+\.inner"
 COUNTER = r"\w+_count"
+MEMORY = re.compile(r"^(  reg \[\d+:0\] memory \[\d+:0\]);$", re.MULTILINE)
+CONTENTS = "/*verilator public_flat_rw*/"
 READERS = ("command fetch", "parameter loader", "program loader", "stationary loader", "moving loader")
 """In the order of the accelerator's ports for reads; from the last one on they are moving loaders."""
 
@@ -63,6 +67,8 @@ def make_visible(verilog: str) -> str:
     text, counters = _publish(verilog, BANK, r"\[63:0\] ", COUNTER)
     if not counters:
         raise ValueError("the accelerator's Verilog has no performance counters where they are expected")
+    ram = re.compile(rf"^module {RAM_MODULE} \(.*?^endmodule", re.MULTILINE | re.DOTALL)
+    text = ram.sub(lambda found: MEMORY.sub(rf"\1 {CONTENTS};", found[0]), text)
     return _publish(text, UNITS, "", f"(?:{streams})__(?:valid|ready)")[0]
 
 

@@ -1,12 +1,13 @@
 """Memory maps: what is needed at the same time never shares a byte, and a network that is too large is named."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
-from phantom_compiler.accelerator.memory_map import Lifetime, lifetimes, place
+from phantom_compiler.accelerator.memory_map import Lifetime, choose, lifetimes, place
 from phantom_compiler.accelerator.network import network_job
 from phantom_compiler.accelerator.random_network import residual_network
 from phantom_compiler.layer import LayerError
@@ -35,6 +36,40 @@ def test_no_byte_twice(tensors, reuse):
 def test_a_chain_needs_two_tensors(layers, size):
     memory = place(lifetimes([size] * (layers + 1), [[i] for i in range(layers)] + [[]], layers))
     assert memory.size == memory.least == 2 * (-(-size // 64) * 64)
+
+
+@given(TENSORS, some.integers(0, 5000), some.booleans())
+def test_what_is_chosen_fits(tensors, room, reuse):
+    worth = {number: float(tensor.size) for number, tensor in enumerate(tensors)}
+    chosen = choose(dict(enumerate(tensors)), worth, room, reuse)
+    assert chosen == sorted(set(chosen))
+    assert place([tensors[number] for number in chosen], reuse).size <= room
+    left = set(worth) - set(chosen)  # nothing that still fits is left out
+    assert all(place([tensors[n] for n in (*chosen, number)], reuse).size > room for number in left) or not reuse
+
+
+def test_what_is_worth_more_is_chosen():
+    """Three tensors, each there with the next one; room for two small ones at a time, or for the large one alone."""
+    tensors = {5: Lifetime(640, 0, 1), 6: Lifetime(1280, 1, 2), 7: Lifetime(640, 2, 3)}
+    assert choose(tensors, {5: 640.0, 6: 1280.0, 7: 640.0}, 1280) in ([6], [5, 7])
+    assert choose(tensors, {5: 640.0, 6: 1290.0, 7: 640.0}, 1280) == [6]
+    assert choose(tensors, {5: 640.0, 6: 1270.0, 7: 641.0}, 1280) == [5, 7]
+    assert choose(tensors, {5: 640.0, 6: 1290.0, 7: 640.0}, 1920) == [5, 6, 7]
+    assert choose(tensors, {5: 1.0, 6: 1.0, 7: 1.0}, 0) == choose({}, {}, 64) == []
+
+
+def test_memory_on_the_chip():
+    """It has what layers hand on, as far as it fits; the input, the outputs and what is kept are outside."""
+    config, rng = replace(TINY, on_chip_words=512), np.random.default_rng(1)
+    nodes = residual_network(SHAPE, config, rng)
+    job = network_job(nodes, SHAPE, False, config, 64, reuse=True, outputs=[0])
+    outside = [number for number, form in enumerate(job.outputs) if not form.on_chip]
+    assert not job.input.on_chip and outside == [0, len(nodes) - 1]
+    assert job.image.base == config.on_chip_bytes == 4096
+    assert min(address for address, _ in job.image.segments) >= 4096 + job.tensor_bytes
+    inside = [form for form in job.outputs if form.on_chip]
+    assert job.tensor_ranges == [(0, max(form.address + form.bytes for form in inside)), (4096, job.tensor_bytes)]
+    assert job.tensor_ranges[0][1] <= 4096 and all(form.compact for form in inside)
 
 
 def test_lifetimes():

@@ -30,7 +30,8 @@ TINY = PhantomConfig.preset("tiny")
 CONFIGS = {
     "row": replace(TINY, stationary_words=16, lane_channels=16),
     "square": replace(TINY, mesh_rows=2, pe_cols=1, drain_lanes=2, bus_width=128, act_width=16, acc_width=40, chunk=9,
-                      moving_words=128, lane_channels=32, address_width=40, outstanding=20, moving_loaders=2),
+                      moving_words=128, lane_channels=32, address_width=40, outstanding=20, moving_loaders=2,
+                      on_chip_words=512),
     "grid": replace(TINY, mesh_rows=2, mesh_cols=3, pe_rows=1, pe_cols=2, drain_lanes=2, bus_width=512, act_width=4,
                     weight_width=4, chunk=64, lane_channels=16, split_banks=True),
 }

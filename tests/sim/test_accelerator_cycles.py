@@ -79,6 +79,25 @@ def test_jobs_of_three_layers(accelerator, name, seed):
     assert len(model.layers) == 3 and model.layers[0].busy_threads == model.busy_threads
 
 
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("place", ["front", "across", "behind"])
+def test_memory_on_the_chip(accelerator, place, seed):
+    """A job that begins in it, that lies across its end, or behind it."""
+    print(f"seed {seed}")
+    config, rng = CONFIGS["square"], np.random.default_rng([seed, len(place)])
+    kind = str(rng.choice(["conv3x3", "pointwise"]))
+    size = random_case(config, kind, seed).job.image.size
+    behind = config.on_chip_bytes
+    base = {"front": 0, "across": max(0, behind - 64 * int(rng.integers(1, size // 64))), "behind": behind}[place]
+    case = random_case(config, kind, seed, base)
+    model = check(accelerator(config), case, draw_memory(rng))
+    [form] = case.job.outputs
+    inside = form.address + form.bytes <= behind
+    print(f"{kind}: {size} bytes from {base:#x} on, of them on the chip {behind:#x}")
+    assert (model.write_beats == 0) == (inside or not case.expected[0].any())
+    assert (model.read_beats == 0) == (case.end <= behind)
+
+
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_vector_layers(accelerator, name, seed):

@@ -53,7 +53,7 @@ class LayerFacts:
     constant_bytes : int
         Constant data that are loaded for the layer, also by commands of the one before.
     read_bytes, written_bytes : float
-        Traffic that the layer's commands ask for, with activations of the expected densities.
+        Traffic with external memory that the layer's commands ask for, with activations of the expected densities.
     """
 
     name: str
@@ -88,14 +88,15 @@ def layer_facts(nodes: Sequence[Node], job: Job) -> list[LayerFacts]:
         if isinstance(node.operation, Concat):
             forms = made = _copied(forms, made[0])
         density = _mean(node)
-        written = sum(_packed_bytes(form, _output_density(nodes, number)) for form in made)
+        results = sum(_packed_bytes(form, _output_density(nodes, number)) for form in made)
+        written = 0.0 if made and made[0].on_chip else results
         values = _Weights.of(node, forms)
         constant, moving = 0, 0.0
         for at in (*ahead[number], *(at for at in range(start, end) if at not in for_others)):
             one = commands.decode(text[at * COMMAND_BYTES:(at + 1) * COMMAND_BYTES])
             constant += _constant_bytes(one, job)
             moving += _moving_bytes(one, job, density)
-        compulsory = sum(_packed_bytes(form, density) for form in forms) + values.bytes(job) + written
+        compulsory = sum(_packed_bytes(form, density) for form in forms) + values.bytes(job) + results
         facts.append(LayerFacts(
             node.name, type(node.operation.layer if isinstance(node.operation, QuantizedLayer) else node.operation)
             .__name__, tuple(node.inputs), job.outputs[number].shape, job.tilings[number], start, end - start,
@@ -166,8 +167,8 @@ def _constant_bytes(one: Instruction, job: Job) -> int:
 
 
 def _moving_bytes(one: Instruction, job: Job, density: float) -> float:
-    """Bytes of the slots of a load; of each slot only the mask and the nonzero values are read."""
-    if one.name != "LOAD_MOVING":
+    """Bytes of the slots of a load from external memory; of each slot only the mask and the nonzero values are read."""
+    if one.name != "LOAD_MOVING" or _number(one, "address") < job.config.on_chip_bytes:
         return 0.0
     slots, lines = _number(one, "slots"), _number(one, "channels") * _number(one, "lines")
     positions = (slots - 1) * _number(one, "positions") + _number(one, "last_positions")

@@ -41,7 +41,7 @@ class Job:
     starts : sequence of int
         The first command of each layer.
     tensor_bytes : int
-        Bytes of all tensors of a network; they lie from the image's first address on.
+        Bytes of all tensors of a network in external memory; they lie from the image's first address on.
     ahead : sequence of (first, end)
         For each layer, the commands among those of layers before it that load what it needs, ``end`` not included.
     cycles : sequence of float
@@ -59,6 +59,12 @@ class Job:
     tensor_bytes: int = 0
     ahead: Sequence[tuple[int, int]] = ()
     cycles: Sequence[float] = ()
+
+    @property
+    def tensor_ranges(self) -> list[tuple[int, int]]:
+        """First address and bytes of where the tensors of a network lie, in each memory."""
+        on_chip = max((form.address + form.bytes for form in self.outputs if form.on_chip), default=0)
+        return [(first, size) for first, size in ((0, on_chip), (self.image.base, self.tensor_bytes)) if size]
 
     def fill(self, memory: NDArray[np.uint8], activations: NDArray[Any]) -> None:
         """Put the constant data and the activations (images, channels, rows, columns) into memory."""
@@ -78,7 +84,7 @@ class Job:
 
 
 def layer_job(
-    layer: QuantizedLayer, activations: NDArray[Any], config: PhantomConfig, *, base: int = 0,
+    layer: QuantizedLayer, activations: NDArray[Any], config: PhantomConfig, *, base: int | None = None,
     form: TensorFormat | None = None, density: float | NDArray[np.float64] | None = None,
 ) -> Job:
     """A job of one layer.
@@ -89,8 +95,8 @@ def layer_job(
     activations : integer array
         As the reference operator takes them; only the shape and the share of nonzeros count.
     config : PhantomConfig
-    base : int
-        First address of the job's memory.
+    base : int, optional
+        First address of the job's memory; by default the first one of external memory.
     form : TensorFormat, optional
         Of the input; by default the natural one.
     density : float or float array, optional
@@ -101,7 +107,7 @@ def layer_job(
     LayerError
         See `lower_layer`.
     """
-    image, stream = MemoryImage(base), CommandStream(config)
+    image, stream = MemoryImage(config.on_chip_bytes if base is None else base), CommandStream(config)
     source = layer_input(layer.layer, activations.shape)
     form = form or TensorFormat.natural(config, source.shape, layer.layer.act_signed)
     form = form.at(image.reserve(form.bytes))

@@ -1,13 +1,13 @@
-"""Where the tensors of a network lie in memory: tensors that are not needed at the same time may share bytes."""
+"""Where the tensors of a network lie in memory: those that are not needed at the same time may share bytes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from phantom_compiler.accelerator.image import ALIGNMENT
 
-__all__ = ["Lifetime", "MemoryMap", "joined", "lifetimes", "place"]
+__all__ = ["Lifetime", "MemoryMap", "choose", "joined", "lifetimes", "place"]
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,31 @@ def joined(tensors: Sequence[Lifetime], holders: Sequence[int]) -> dict[int, Lif
         for number, holder in enumerate(holders) if holder == number}
 
 
+def choose(tensors: Mapping[int, Lifetime], worth: Mapping[int, float], room: int, reuse: bool = True) -> list[int]:
+    """Tensors that fit into a memory together and are worth most there, as far as some greedy orders tell.
+
+    Parameters
+    ----------
+    tensors : mapping of int to Lifetime
+    worth : mapping of int to float
+    room : int
+        Bytes of the memory.
+    reuse : bool
+        See :func:`place`.
+    """
+    orders: list[Callable[[int], tuple[float, ...]]] = [
+        lambda n: (-worth[n], n), lambda n: (-worth[n], -n), lambda n: (-worth[n] / max(1, tensors[n].size), n),
+        lambda n: (n,), lambda n: (-n,)]
+    best: list[int] = []
+    for order in orders:
+        chosen: list[int] = []
+        for number in sorted(tensors, key=order):
+            if place([tensors[n] for n in (*chosen, number)], reuse).size <= room:
+                chosen.append(number)
+        best = max(best, chosen, key=lambda those: sum(worth[n] for n in those))
+    return sorted(best)
+
+
 def place(tensors: Sequence[Lifetime], reuse: bool = True) -> MemoryMap:
     """Give every tensor a place, the largest ones first, each as low as those before leave room.
 
@@ -95,6 +120,8 @@ def place(tensors: Sequence[Lifetime], reuse: bool = True) -> MemoryMap:
     """
     sizes = [-(-tensor.size // ALIGNMENT) * ALIGNMENT for tensor in tensors]
     steps = sorted({tensor.first for tensor in tensors})
+    if not tensors:
+        return MemoryMap((), 0, 0, 0)
     used = {step: sum(size for tensor, size in zip(tensors, sizes, strict=True) if tensor.first <= step <= tensor.last)
             for step in steps}
     crowded = max(steps, key=lambda step: used[step])

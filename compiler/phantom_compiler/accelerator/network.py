@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -16,7 +16,7 @@ from phantom_compiler.accelerator.emit import LayerEmitter
 from phantom_compiler.accelerator.expected import expected_cycles
 from phantom_compiler.accelerator.image import MemoryImage
 from phantom_compiler.accelerator.job import Job
-from phantom_compiler.accelerator.memory_map import MemoryMap, joined, lifetimes, place
+from phantom_compiler.accelerator.memory_map import Lifetime, MemoryMap, choose, joined, lifetimes, place
 from phantom_compiler.accelerator.plan import LayerPlan, plan_layer
 from phantom_compiler.accelerator.tensor import TensorFormat
 from phantom_compiler.accelerator.vector import emit_vector
@@ -81,8 +81,9 @@ def network_job(
 ) -> Job:
     """A job of a whole network.
 
-    Memory has all tensors first, then the constant data, the commands last. Inputs of a concatenation are parts of its
-    output where what writes them can write slots of the same size.
+    External memory has tensors first, then the constant data, the commands last. Tensors that the host neither writes
+    nor reads may lie in the memory on the chip. Inputs of a concatenation are parts of its output where what writes
+    them can write slots of the same size.
 
     Parameters
     ----------
@@ -94,7 +95,7 @@ def network_job(
         Whether the input uses the signed range.
     config : PhantomConfig
     base : int
-        First address of the job's memory.
+        First address of the job's external memory; what is in front of it is the memory on the chip in any case.
     reuse : bool
         Tensors that are not needed at the same time may share memory. Otherwise all of them are there at the end.
     outputs : sequence of int
@@ -122,11 +123,15 @@ def network_job(
         readers[1 + number].append(len(nodes))
     roots = [places.root(tensor) for tensor in range(len(forms))]
     lives = joined(lifetimes([form.bytes for form in forms], readers, len(nodes)), [root for root, _ in roots])
-    memory = place(list(lives.values()), reuse)
+    base = max(base, config.on_chip_bytes)
     image, stream = MemoryImage(base), CommandStream(config)
+    addresses = _on_chip(lives, forms, [root for root, _ in roots], readers, config, reuse)
+    forms = [replace(form, compact=root in addresses) for form, (root, _) in zip(forms, roots, strict=True)]
+    external = {root: life for root, life in lives.items() if root not in addresses}
+    memory = place(list(external.values()), reuse)
     start = image.reserve(memory.size)
-    offsets = dict(zip(lives, memory.offsets, strict=True))
-    forms = [form.at(start + offsets[root] + channel * form.channel_pitch)
+    addresses |= {root: start + offset for root, offset in zip(external, memory.offsets, strict=True)}
+    forms = [form.at(addresses[root] + channel * form.channel_pitch)
              for form, (root, channel) in zip(forms, roots, strict=True)]
     emitters = {number: LayerEmitter(replace(plan, input=forms[1 + nodes[number].inputs[0]]), forms[1 + number], image,
                                      stream) for number, plan in enumerate(plans) if isinstance(plan, LayerPlan)}
@@ -154,6 +159,20 @@ def network_job(
     return Job(config, image, address, len(stream.instructions) + 1, forms[0], forms[1:],
                ["vector unit" if isinstance(plan, VectorPlan) else str(plan) for plan in plans], starts, memory.size,
                ahead, [expected_cycles(plan) for plan in plans])
+
+
+def _on_chip(lives: Mapping[int, Lifetime], forms: Sequence[TensorFormat], roots: Sequence[int],
+             readers: Sequence[Sequence[int]], config: PhantomConfig, reuse: bool) -> dict[int, int]:
+    """Addresses of the tensors that lie in the memory on the chip: neither the input nor an output is among them."""
+    end = len(forms) - 1  # as a reader
+    of_host = {roots[0], *(root for root, those in zip(roots, readers, strict=True) if not those or end in those)}
+    inner = {root: replace(life, size=replace(forms[root], compact=True).bytes) for root, life in lives.items()
+             if root not in of_host}
+    # each part is written once, and read by each of its readers once at least
+    worth = {root: sum(forms[number].bytes * (1 + len(readers[number])) for number, one in enumerate(roots)
+                       if one == root) for root in inner}
+    chosen = choose(inner, worth, config.on_chip_bytes, reuse)
+    return dict(zip(chosen, place([inner[root] for root in chosen], reuse).offsets, strict=True))
 
 
 def _check_inputs(nodes: Sequence[Node]) -> None:

@@ -39,7 +39,7 @@ from phantom_compiler.accelerator.tensor import TensorFormat
 
 __all__ = ["FORMAT_VERSION", "read_program", "write_program"]
 
-FORMAT, FORMAT_VERSION = "phantom program", 5
+FORMAT, FORMAT_VERSION = "phantom program", 6
 SEAL = b"sha256:"
 SEAL_BYTES = len(SEAL) + 64
 BLOCK = 1 << 20

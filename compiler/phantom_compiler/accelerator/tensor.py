@@ -1,4 +1,4 @@
-"""Where an activation tensor lies in external memory, slot by slot."""
+"""Where an activation tensor lies in memory, slot by slot."""
 
 from __future__ import annotations
 
@@ -32,6 +32,8 @@ class TensorFormat:
         Of a slot; ``width * height`` is at most ``config.chunk``.
     address : int
         Of the first slot in memory, bytes.
+    compact : bool
+        Slots that need several words of the bus begin anywhere and not at a word: for memory that is scarce and fast.
     """
 
     config: PhantomConfig
@@ -40,6 +42,7 @@ class TensorFormat:
     width: int
     height: int = 1
     address: int = 0
+    compact: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.width * self.height <= self.config.chunk:
@@ -67,15 +70,16 @@ class TensorFormat:
 
     @property
     def slot_pitch(self) -> int:
-        """Bytes from a slot to the next: no slot lies in more words of the bus than it must."""
+        """Bytes from a slot to the next: no slot lies in more words of the bus than it must, unless ``compact``."""
         used = slot_bytes(self.config.chunk, self.config.act_width, 1) - (
             self._value_bytes(self.config.chunk) - self._value_bytes(self.width * self.height))
         word = self.config.bus_width // 8
-        return max(SLOT_UNIT, 1 << (used - 1).bit_length()) if used <= word else -(-used // word) * word
+        unit = SLOT_UNIT if self.compact else word
+        return max(SLOT_UNIT, 1 << (used - 1).bit_length()) if used <= word else -(-used // unit) * unit
 
     @property
     def slot_words(self) -> int:
-        """Words of the bus that a slot is read or written in."""
+        """Words of the bus that a slot is read or written in, if it begins at one."""
         return -(-self.slot_pitch * 8 // self.config.bus_width)
 
     def _value_bytes(self, positions: int) -> int:
@@ -100,6 +104,11 @@ class TensorFormat:
     def bytes(self) -> int:
         """Bytes of the tensor."""
         return self.shape[1] * self.channel_pitch
+
+    @property
+    def on_chip(self) -> bool:
+        """It lies in the memory on the chip."""
+        return self.address < self.config.on_chip_bytes
 
     def positions(self, line: int, slot: int) -> int:
         """Positions of a slot."""

@@ -309,7 +309,8 @@ class VectorJob(Job):
 
 
 def vector_job(
-    layer: VectorLayer, forms: tuple[TensorFormat, ...], config: PhantomConfig, *, out_signed: bool, base: int = 0
+    layer: VectorLayer, forms: tuple[TensorFormat, ...], config: PhantomConfig, *, out_signed: bool,
+    base: int | None = None,
 ) -> VectorJob:
     """A job of one layer.
 
@@ -320,15 +321,15 @@ def vector_job(
         Of the inputs; their addresses are not looked at.
     config : PhantomConfig
     out_signed : bool
-    base : int
-        First address of the job's memory.
+    base : int, optional
+        First address of the job's memory; by default the first one of external memory.
 
     Raises
     ------
     LayerError
         See :func:`lower_vector`.
     """
-    image, stream = MemoryImage(base), CommandStream(config)
+    image, stream = MemoryImage(config.on_chip_bytes if base is None else base), CommandStream(config)
     forms = tuple(form.at(image.reserve(form.bytes)) for form in forms)
     output = lower_vector(layer, forms, config, image, stream, out_signed=out_signed)
     address = image.add(stream.to_bytes())

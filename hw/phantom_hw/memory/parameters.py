@@ -6,13 +6,11 @@ from dataclasses import dataclass, fields
 
 from amaranth.utils import ceil_log2, exact_log2
 
-from phantom_hw.config import ConfigError, PhantomConfig
+from phantom_hw.config import PAGE, ConfigError, PhantomConfig
 
 __all__ = ["DATA_WIDTHS", "BusParameters", "bus_parameters"]
 
 DATA_WIDTHS = (64, 128, 256, 512)
-PAGE = 4096
-"""No AXI4 burst may cross a boundary of so many bytes."""
 
 
 @dataclass(frozen=True, kw_only=True)

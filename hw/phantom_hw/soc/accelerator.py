@@ -13,6 +13,7 @@ from phantom_hw.config import PhantomConfig
 from phantom_hw.core.logic import any_of
 from phantom_hw.memory.axi import READ, WRITE, AXI4LiteSignature, AXI4Signature, FlatPorts
 from phantom_hw.memory.control import ErrorKind
+from phantom_hw.memory.on_chip import OnChipMemory
 from phantom_hw.memory.parameters import bus_parameters
 from phantom_hw.memory.read_arbiter import ReadArbiter
 from phantom_hw.memory.read_manager import ReadManager
@@ -112,8 +113,7 @@ class PhantomAccelerator(wiring.Component):
                     for r in range(config.mesh_rows)]
 
         wiring.connect(m, wiring.flipped(self.csr), control.bus)
-        wiring.connect(m, reader.bus, wiring.flipped(self.read))
-        wiring.connect(m, writer.bus, wiring.flipped(self.write))
+        self._memory(m, reader, writer)
         m.d.comb += self.irq.eq(control.irq)
         self._reads(m, control, over, reader, arbiter, {
             PARAMETERS: results, PROGRAM: sequencer, STATIONARY: stationary,
@@ -135,8 +135,22 @@ class PhantomAccelerator(wiring.Component):
         }, reader.idle & writer.idle)
         self._errors(m, control, over, reader, writer, loaders, window)
         self._counters(m, control, mesh, [*(streamer.moving for streamer in streamers), *mesh.stationary,
-                                          *results.sums])
+                                          *results.sums, reader.bus.r, writer.bus.w])
         return m
+
+    def _memory(self, m: Module, reader, writer) -> None:
+        """The way to external memory: by the memory on the chip, if there is one."""
+        read, write = wiring.flipped(self.read), wiring.flipped(self.write)
+        if not self._config.on_chip_words:
+            wiring.connect(m, reader.bus, read)
+            wiring.connect(m, writer.bus, write)
+            return
+        m.submodules.on_chip = on_chip = OnChipMemory(
+            self._bus, self._config.on_chip_words, ram_inside=False)
+        wiring.connect(m, reader.bus, on_chip.read)
+        wiring.connect(m, writer.bus, on_chip.write)
+        wiring.connect(m, on_chip.external_read, read)
+        wiring.connect(m, on_chip.external_write, write)
 
     @staticmethod
     def _end(m: Module, control, reader, writer) -> Signal:
@@ -267,7 +281,7 @@ class PhantomAccelerator(wiring.Component):
         m.d.sync += [control.error.eq(Mux(over, Status.OK, code)), control.error_address.eq(address)]
 
     def _counters(self, m: Module, control, mesh, streams) -> None:
-        """Performance counters, and whether anything moves."""
+        """Performance counters, those of the bus of external memory alone; whether anything moves."""
         stalls = list(mesh.stalls)
         counted = {
             "busy_threads": Value.cast(mesh.activity),
@@ -279,7 +293,7 @@ class PhantomAccelerator(wiring.Component):
             m.submodules[name] = count = PopCount(len(bits))
             m.d.comb += [count.bits.eq(bits), getattr(control, name).eq(count.count)]
         bus = [(self.read.r, control.read_beats), (self.write.w, control.write_beats)]
-        moves = [one.valid & one.ready for one in streams] + [one.valid & one.ready for one, _ in bus]
+        moves = [one.valid & one.ready for one in streams]
         progress = Signal()
         m.d.sync += progress.eq(any_of([*moves, Value.cast(mesh.activity).any()]))
         m.d.comb += [

@@ -17,9 +17,10 @@ MOST_TOKENS = 2 * TOKENS
 
 SPLITTER = record(
     active=np.int64, word=np.int64, last_word=np.int64, begin=np.int64, end=np.int64,  # the rest of a request
-    burst=np.int64, beats=np.int64, first=np.int64, behind=np.int64, ends=np.int64,  # the burst on offer
+    burst=np.int64, at=np.int64, beats=np.int64, first=np.int64, behind=np.int64, ends=np.int64,  # the burst on offer
 )
-"""A BurstSplitter. Of a burst ``first`` and ``behind`` are the first byte of its first word, the last of its last."""
+"""A BurstSplitter. A burst begins ``at`` a word; ``first`` and ``behind`` are the first byte of that word, the last of
+its last one."""
 
 ALIGNER = record(
     inside=np.int64, fill=np.int64,
@@ -51,7 +52,7 @@ def split(s: Any, bursts_ready: bool, valid: bool, address: int, length: int, si
     if moves:
         top = s.word // burst_words * burst_words + burst_words - 1
         final = s.last_word <= top
-        s.burst = 1
+        s.burst, s.at = 1, s.word
         s.beats = min(top, s.last_word) - s.word + 1
         s.first = s.begin
         s.behind = s.end if final else size - 1

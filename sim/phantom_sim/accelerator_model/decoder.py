@@ -46,6 +46,7 @@ class Fixed(NamedTuple):
     parameter_bytes: int
     chunk: int
     clearing: int  # cycles of the cores behind a reset
+    on_chip: int  # words of the memory on the chip
 
 
 @numba.njit(cache=True, error_model="numpy")

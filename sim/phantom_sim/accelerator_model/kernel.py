@@ -74,6 +74,8 @@ class State(NamedTuple):
     sending: NDArray[np.int64]
     write_memory: NDArray[np.int64]
     answers: NDArray[np.int64]
+    read_order: NDArray[np.int64]
+    write_order: NDArray[np.int64]
     tables: NDArray[Any]
     queue: NDArray[Any]
     parameters: NDArray[Any]
@@ -285,6 +287,7 @@ def run_segment(fixed: Any, state: Any, mesh: Any, limits: Any, loader_sizes: An
     r_aligner, w_aligner = state.aligners[0], state.aligners[1]
     owners, flying, words, read_memory = state.owners, state.flying, state.words, state.read_memory
     planned, sending, write_memory, answers = state.planned, state.sending, state.write_memory, state.answers
+    read_order, write_order = state.read_order, state.write_order
     program, packets, queue, parameters = state.tables[0], state.tables[1], state.queue[0], state.parameters[0]
     loaders, loader_queues, streamers, columns = state.loaders, state.loader_queues, state.streamers, state.columns
     reducers, serializers, lanes, encoders = state.reducers, state.serializers, state.lanes, state.encoders
@@ -374,9 +377,9 @@ def run_segment(fixed: Any, state: Any, mesh: Any, limits: Any, loader_sizes: An
             columns_taken[i] = worked and s_sources[i].next == s_sources[i].stop
         if any_sum or not results_idle:
             accepts, word_ready = write(
-                cycle, v, w_splitter, w_aligner, planned, sending, write_memory, answers, fixed.buffer,
+                cycle, v, w_splitter, w_aligner, planned, sending, write_memory, answers, write_order, fixed.buffer,
                 writer.requests != 0, writer.request[0, 0], writer.request[0, 1], writer.head != 0, fixed.size,
-                fixed.burst_words, fixed.outstanding, fixed.latency, fixed.rate)
+                fixed.burst_words, fixed.outstanding, fixed.latency, fixed.rate, fixed.on_chip)
             writer_step(writer, encoders, lanes, chunk_masks, written, addresses, writer_sizes, fixed.chunk, accepts,
                         word_ready, entering, ending, of_chunk)
         else:
@@ -429,8 +432,8 @@ def run_segment(fixed: Any, state: Any, mesh: Any, limits: Any, loader_sizes: An
                 word_taken |= owner == LOADERS + i and word_ready
             d.given = given
             taken |= d.offered == MOVING and given & wanted == wanted
-        read(cycle, r, r_splitter, r_aligner, owners, flying, words, read_memory, reader, address, length, word_taken,
-             word_last, fixed.size, fixed.burst_words, fixed.latency, fixed.rate)
+        read(cycle, r, r_splitter, r_aligner, owners, flying, words, read_memory, read_order, reader, address, length,
+             word_taken, word_last, fixed.size, fixed.burst_words, fixed.latency, fixed.rate, fixed.on_chip)
 
         decode(d, fixed, commands, first, busy | d.lately, taken, reader == 0, owner == 0, retired)
         d.lately = busy

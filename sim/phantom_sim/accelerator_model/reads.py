@@ -1,4 +1,4 @@
-"""The read port: arbiter, read manager and memory, with the words that come out of them."""
+"""The read port: arbiter, read manager and memories, with the words that come out of them."""
 
 from __future__ import annotations
 
@@ -15,20 +15,24 @@ __all__ = ["READS", "chosen_reader", "read", "word_offered"]
 READS = record(
     offer=np.int64, address=np.int64, length=np.int64,  # of the arbiter to the manager
     owners_front=np.int64, owners_back=np.int64, had=np.int64,
-    ar=np.int64, ar_beats=np.int64, free=np.int64,
+    ar=np.int64, ar_beats=np.int64, ar_here=np.int64, free=np.int64,
     flying_front=np.int64, flying_back=np.int64, came=np.int64,  # beats of the first burst
     front=np.int64, back=np.int64, head=np.int64, head_count=np.int64, head_last=np.int64,  # the buffer
+    here_front=np.int64, here_back=np.int64, here_beats=np.int64, here=np.int64,  # the memory on the chip
     memory_front=np.int64, memory_back=np.int64, tokens=np.int64,
-    beats=np.int64,  # in all
+    beats=np.int64,  # of external memory in all
 )
-"""The arbiter and the read manager; ends of queues count up, their contents are in rings."""
+"""The arbiter, the read manager and the memory on the chip; ends of queues count up, their contents are in rings.
+
+``ar_here``: the burst on offer is for the memory on the chip; ``here``: that has a beat in its output register.
+"""
 
 
 @numba.njit(cache=True, error_model="numpy")
 def _issues(r: Any, s: Any, flying: Any, memory: Any) -> bool:
     """Whether the splitter's burst goes to AR."""
     return (s.burst and s.beats <= r.free and r.flying_back - r.flying_front < flying.shape[0]
-            and (not r.ar or r.memory_back - r.memory_front < memory.shape[0]))
+            and (not r.ar or r.ar_here or r.memory_back - r.memory_front < memory.shape[0]))
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -61,10 +65,48 @@ def word_offered(r: Any, a: Any, owners: Any, size: int) -> Any:
 
 
 @numba.njit(cache=True, error_model="numpy")
-def read(cycle: int, r: Any, s: Any, a: Any, owners: Any, flying: Any, words: Any, memory: Any, reader: int,
+def _external(cycle: int, r: Any, memory: Any, order: Any) -> bool:
+    """Whether a beat of external memory comes, which then is gone."""
+    waits = order.shape[0] > 0 and (r.here or r.here_back == r.here_front or order[r.here_front % order.shape[0], 0])
+    if waits or r.memory_back == r.memory_front or r.tokens < TOKENS:
+        return False
+    burst = r.memory_front % memory.shape[0]
+    if memory[burst, 1] > cycle:
+        return False
+    r.tokens -= TOKENS
+    r.beats += 1
+    memory[burst, 0] -= 1
+    if memory[burst, 0] == 0:
+        r.memory_front += 1
+    return True
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _beat(cycle: int, r: Any, memory: Any, order: Any) -> bool:
+    """Whether a beat comes; a cycle of the memory on the chip, if ``order`` has room for bursts."""
+    comes = _external(cycle, r, memory, order)
+    if order.shape[0] == 0:
+        return comes
+    oldest = r.here_front % order.shape[0]
+    reads = r.here_back != r.here_front and order[oldest, 0] != 0
+    if reads or comes:
+        r.here_beats += 1
+        if r.here_beats == order[oldest, 1]:
+            r.here_beats = 0
+            r.here_front += 1
+    comes |= r.here != 0
+    r.here = reads
+    return comes
+
+
+@numba.njit(cache=True, error_model="numpy")
+def read(cycle: int, r: Any, s: Any, a: Any, owners: Any, flying: Any, words: Any, memory: Any, order: Any, reader: int,
          address: int, length: int, word_taken: bool, word_last: bool, size: int, burst_words: int, latency: int,
-         rate: int) -> None:
-    """One cycle; ``reader`` gives its request, ``word_taken`` tells of the word on offer."""
+         rate: int, on_chip: int) -> None:
+    """One cycle; ``reader`` gives its request, ``word_taken`` tells of the word on offer.
+
+    ``order`` has the bursts of the memory on the chip and of external memory, with its words ``on_chip``.
+    """
     if word_taken and word_last:
         r.owners_front += 1
     issue = _issues(r, s, flying, memory)
@@ -81,33 +123,31 @@ def read(cycle: int, r: Any, s: Any, a: Any, owners: Any, flying: Any, words: An
         r.head = 0
 
     r.tokens = tokens_after(r.tokens, rate)
-    if r.memory_back != r.memory_front and r.tokens >= TOKENS:
-        burst = r.memory_front % memory.shape[0]
-        if memory[burst, 1] <= cycle:
-            r.tokens -= TOKENS
-            r.beats += 1
-            memory[burst, 0] -= 1
-            if memory[burst, 0] == 0:
-                r.memory_front += 1
-            burst = r.flying_front % flying.shape[0]
-            ends = r.came + 1 == flying[burst, 0]
-            begin = flying[burst, 1] if r.came == 0 else 0
-            end = flying[burst, 2] if ends else size - 1
-            place = r.back % words.shape[0]
-            words[place, 0], words[place, 1] = end - begin + 1, ends and flying[burst, 3]
-            r.back += 1
-            r.came += 1
-            if ends:
-                r.came = 0
-                r.flying_front += 1
+    if _beat(cycle, r, memory, order):
+        burst = r.flying_front % flying.shape[0]
+        ends = r.came + 1 == flying[burst, 0]
+        begin = flying[burst, 1] if r.came == 0 else 0
+        end = flying[burst, 2] if ends else size - 1
+        place = r.back % words.shape[0]
+        words[place, 0], words[place, 1] = end - begin + 1, ends and flying[burst, 3]
+        r.back += 1
+        r.came += 1
+        if ends:
+            r.came = 0
+            r.flying_front += 1
 
-    if r.ar and memory_free:
-        place = r.memory_back % memory.shape[0]
-        memory[place, 0], memory[place, 1] = r.ar_beats, cycle + latency
-        r.memory_back += 1
+    if r.ar and (r.ar_here or memory_free):
+        if on_chip:
+            place = r.here_back % order.shape[0]
+            order[place, 0], order[place, 1] = r.ar_here, r.ar_beats
+            r.here_back += 1
+        if not r.ar_here:
+            place = r.memory_back % memory.shape[0]
+            memory[place, 0], memory[place, 1] = r.ar_beats, cycle + latency
+            r.memory_back += 1
         r.ar = 0
     if issue:
-        r.ar, r.ar_beats = 1, s.beats
+        r.ar, r.ar_beats, r.ar_here = 1, s.beats, s.at < on_chip
         r.free -= s.beats
         place = r.flying_back % flying.shape[0]
         flying[place, 0], flying[place, 1], flying[place, 2], flying[place, 3] = s.beats, s.first, s.behind, s.ends

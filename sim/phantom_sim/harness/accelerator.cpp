@@ -1,7 +1,9 @@
 // Host and external memory around a Verilated accelerator: AXI4-Lite accesses, AXI4 bursts with latency, limited
 // bandwidth, random stalls and errors, and a watch over every byte that is written. Signals that the build made public
-// can be read by their names at any time.
+// can be read by their names at any time. A memory on the chip can be loaded from the first bytes of external memory,
+// which it hides, and saved there.
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <deque>
@@ -115,6 +117,10 @@ public:
     }
 
     uint8_t* memory() { return memory_.data(); }
+
+    void load_on_chip() { std::copy_n(memory_.data(), std::min(on_chip_bytes_, memory_.size()), on_chip_); }
+
+    void save_on_chip() { std::copy_n(on_chip_, std::min(on_chip_bytes_, memory_.size()), memory_.data()); }
 
     void reset() {
         reads_.clear(), writes_.clear(), answers_.clear();
@@ -236,6 +242,11 @@ private:
             if (scope.second->varsp() == nullptr) continue;
             for (const auto& one : *scope.second->varsp()) {
                 const VerilatedVar& variable = one.second;
+                if (variable.udims() > 0) {  // the only public array
+                    on_chip_ = static_cast<uint8_t*>(variable.datap());
+                    on_chip_bytes_ = variable.totalSize();
+                    continue;
+                }
                 if (variable.vltype() < VLVT_UINT8 || variable.vltype() > VLVT_UINT64) continue;
                 signals_.push_back({std::string(scope.first) + "." + one.first, variable.datap(),
                                     size_t(1) << (variable.vltype() - VLVT_UINT8)});
@@ -423,6 +434,8 @@ private:
     std::vector<Signal> signals_;
     std::string names_;
     const uint64_t* commands_ = nullptr;
+    uint8_t* on_chip_ = nullptr;
+    size_t on_chip_bytes_ = 0;
 #if VM_TRACE
     std::unique_ptr<VerilatedVcdC> trace_;
     int64_t trace_first_ = 0, trace_last_ = 0;
@@ -456,6 +469,10 @@ PHANTOM_API void accelerator_configure(Accelerator* accelerator, const Options* 
 }
 
 PHANTOM_API uint8_t* accelerator_memory(Accelerator* accelerator) { return accelerator->memory(); }
+
+PHANTOM_API void accelerator_load_on_chip(Accelerator* accelerator) { accelerator->load_on_chip(); }
+
+PHANTOM_API void accelerator_save_on_chip(Accelerator* accelerator) { accelerator->save_on_chip(); }
 
 PHANTOM_API void accelerator_reset(Accelerator* accelerator) { accelerator->reset(); }
 

@@ -10,7 +10,7 @@ SIZES = st.integers(1, 40)
 
 
 def mat_mul_integer(a, b):
-    """Weights as uint8 with zero-point 128: exact on every CPU (see test_golden_conv)."""
+    """Weights as uint8 with zero-point 128: exact on every CPU (see onnx_reference.unsigned)."""
     return run(
         [node("MatMulInteger", "a b az bz", "y")],
         np.int32,

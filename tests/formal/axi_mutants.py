@@ -8,12 +8,12 @@ from .axi import Reading, Splitting
 from .axi_write import Writing
 from .tamper import Mutant, seeded
 
-__all__ = ["AXI_MUTANTS"]
+__all__ = ["AXI_MUTANTS", "replaced"]
 
 AXI_MUTANTS: list[Mutant] = []
 
 
-def _with(payload, **fields):
+def replaced(payload, **fields):
     """A payload with some of its fields replaced."""
     return Cat(*(Value.cast(fields.get(name, payload[name]))[:field.width] for name, field in payload.shape()))
 
@@ -25,20 +25,20 @@ def _with(payload, **fields):
 def one_beat_more(config, real, port):
     """A burst that is not the last has a beat too many."""
     burst = real.bursts.payload
-    return {"bursts.payload": _with(burst, len=burst.len + ~burst.last)}
+    return {"bursts.payload": replaced(burst, len=burst.len + ~burst.last)}
 
 
 @seeded(AXI_MUTANTS, "splitter", {Splitting: "goes_on"})
 def offset_forgotten(config, real, port):
     """Requests begin with the first byte of a word."""
-    return {"bursts.payload": _with(real.bursts.payload, begin=0 * real.bursts.payload.begin)}
+    return {"bursts.payload": replaced(real.bursts.payload, begin=0 * real.bursts.payload.begin)}
 
 
 @seeded(AXI_MUTANTS, "splitter", {Splitting: "ends_with_request"})
 def whole_last_word(config, real, port):
     """The last burst of a request ends with a whole word."""
     burst = real.bursts.payload
-    return {"bursts.payload": _with(burst, end=~(0 * burst.end))}
+    return {"bursts.payload": replaced(burst, end=~(0 * burst.end))}
 
 
 @seeded(AXI_MUTANTS, "splitter", {Splitting: "legal_only"})
@@ -75,7 +75,7 @@ def address_flickers(config, real, port):
 def long_bursts(config, real, port):
     """Bursts of one beat are issued with two."""
     ar = real.bus.ar.payload
-    return {"bus.ar.payload": _with(ar, len=ar.len | 1)}
+    return {"bus.ar.payload": replaced(ar, len=ar.len | 1)}
 
 
 @seeded(AXI_MUTANTS, "reader", {Reading: "within_limits"})
@@ -94,14 +94,14 @@ def data_wait_for_the_consumer(config, real, port):
 def words_inverted(config, real, port):
     """The first bit of a word is wrong when no beat comes."""
     word = real.words.payload
-    return {"words.payload": _with(word, data=word.data ^ ~port.bus.r.valid)}
+    return {"words.payload": replaced(word, data=word.data ^ ~port.bus.r.valid)}
 
 
 @seeded(AXI_MUTANTS, "reader", {Reading: "whole_request"})
 def never_the_last(config, real, port):
     """A word that has all bytes is never the last."""
     word = real.words.payload
-    return {"words.payload": _with(word, last=word.last & ~word.count[-1])}
+    return {"words.payload": replaced(word, last=word.last & ~word.count[-1])}
 
 
 @seeded(AXI_MUTANTS, "reader", {Reading: "fault_reported"})
@@ -109,7 +109,7 @@ def decode_errors_ignored(config, real, port):
     """DECERR counts as EXOKAY."""
     r = port.bus.r.payload
     response = r.resp.as_value()
-    return {"bus.r.payload": _with(r, resp=Cat(response[0], response[1] & ~response[0]))}
+    return {"bus.r.payload": replaced(r, resp=Cat(response[0], response[1] & ~response[0]))}
 
 
 @seeded(AXI_MUTANTS, "reader", {Reading: "cancel_stops"})
@@ -138,7 +138,7 @@ def data_flicker(config, real, port):
 def length_not_less_one(config, real, port):
     """AWLEN is the number of beats."""
     aw = real.bus.aw.payload
-    return {"bus.aw.payload": _with(aw, len=aw.len + 1)}
+    return {"bus.aw.payload": replaced(aw, len=aw.len + 1)}
 
 
 @seeded(AXI_MUTANTS, "writer", {Writing: "within_limit"})
@@ -162,7 +162,7 @@ def address_hidden(config, real, port):
 @seeded(AXI_MUTANTS, "writer", {Writing: "last_beat"})
 def every_beat_the_last(config, real, port):
     """Every beat says that it is the last."""
-    return {"bus.w.payload": _with(real.bus.w.payload, last=~(0 * real.bus.w.payload.last))}
+    return {"bus.w.payload": replaced(real.bus.w.payload, last=~(0 * real.bus.w.payload.last))}
 
 
 @seeded(AXI_MUTANTS, "writer", {Writing: "no_gap"})
@@ -175,21 +175,21 @@ def data_only_with_new_data(config, real, port):
 def a_byte_more(config, real, port):
     """The byte before the first one of a word is written, too."""
     w = real.bus.w.payload
-    return {"bus.w.payload": _with(w, strb=w.strb | w.strb[1:])}
+    return {"bus.w.payload": replaced(w, strb=w.strb | w.strb[1:])}
 
 
 @seeded(AXI_MUTANTS, "writer", {Writing: "right_bytes"})
 def bytes_exchanged(config, real, port):
     """The first two bytes of a word change places."""
     w = real.bus.w.payload
-    return {"bus.w.payload": _with(w, data=Cat(w.data[8:16], w.data[:8], w.data[16:]))}
+    return {"bus.w.payload": replaced(w, data=Cat(w.data[8:16], w.data[:8], w.data[16:]))}
 
 
 @seeded(AXI_MUTANTS, "writer", {Writing: "fault_reported"})
 def address_of_the_next_burst(config, real, port):
     """The address reported is eight bytes too high."""
     error = real.error
-    return {"error": _with(error, kind=error.kind.as_value(), address=error.address + 8)}
+    return {"error": replaced(error, kind=error.kind.as_value(), address=error.address + 8)}
 
 
 @seeded(AXI_MUTANTS, "writer", {Writing: "cancel_stops"})

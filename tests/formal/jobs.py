@@ -16,6 +16,7 @@ from .lifetime import Lifetime
 from .mapping import Mapping
 from .mutants import MUTANTS
 from .nodes import Forking, Merging
+from .on_chip import FrontReading, FrontWriting
 from .path import SelectorPath
 from .proof import Proof
 from .queues import Queueing, Reserving, WordQueueing
@@ -29,8 +30,8 @@ PROOFS: tuple[type[Proof], ...] = (Selection, Mapping, Lifetime, SelectorPath)
 NODES: tuple[type[Proof], ...] = (Forking, Merging)
 QUEUES: tuple[type[Proof], ...] = (Queueing, WordQueueing, Reserving)
 CONTROL: tuple[type[Proof], ...] = (Deciding,)
-BUS: tuple[type[Proof], ...] = (Splitting, Reading, Writing)
-LONG: tuple[type[Proof], ...] = (Reading, Writing)
+BUS: tuple[type[Proof], ...] = (Splitting, Reading, Writing, FrontReading, FrontWriting)
+LONG: tuple[type[Proof], ...] = (Reading, Writing, FrontReading, FrontWriting)
 """Not among the everyday proofs; the faults that they must notice are."""
 MUTANT_DEPTH = 6
 """Cycles from reset within which a fault must show; more where the proof itself is bounded."""

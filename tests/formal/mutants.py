@@ -9,6 +9,7 @@ from .control_mutants import CONTROL_MUTANTS
 from .lifetime import Lifetime
 from .mapping import Mapping
 from .nodes import Forking, Merging
+from .on_chip_mutants import ON_CHIP_MUTANTS
 from .path import SelectorPath
 from .proof import count_ones
 from .queues import Queueing, Reserving, WordQueueing
@@ -17,7 +18,7 @@ from .tamper import Mutant, seeded
 
 __all__ = ["MUTANTS"]
 
-MUTANTS: list[Mutant] = [*AXI_MUTANTS, *CONTROL_MUTANTS]
+MUTANTS: list[Mutant] = [*AXI_MUTANTS, *ON_CHIP_MUTANTS, *CONTROL_MUTANTS]
 
 
 def _swap(values, first: int, second: int, condition):

@@ -8,13 +8,14 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-__all__ = ["RAM_MODULE", "ByteRam", "RamInstance", "ram_verilog"]
+__all__ = ["RAM_MODULE", "ByteRam", "RamInstance", "ram_ports", "ram_verilog"]
 
 RAM_MODULE = "phantom_on_chip_ram"
 """The module that an implementation on silicon replaces by its memory macros."""
 
 
-def _ports(width: int, words: int) -> dict[str, wiring.Member]:
+def ram_ports(width: int, words: int) -> dict[str, wiring.Member]:
+    """The members of a :class:`ByteRam`."""
     address = ceil_log2(words)
     return {"write_enable": In(width // 8), "write_address": In(address), "write_data": In(width),
             "read_enable": In(1), "read_address": In(address), "read_data": Out(width)}
@@ -45,7 +46,7 @@ class ByteRam(wiring.Component):
 
     def __init__(self, width: int, words: int):
         self._width, self._words = width, words
-        super().__init__(_ports(width, words))
+        super().__init__(ram_ports(width, words))
 
     def elaborate(self, platform):
         m = Module()
@@ -65,7 +66,7 @@ class RamInstance(wiring.Component):
     """
 
     def __init__(self, width: int, words: int):
-        super().__init__(_ports(width, words))
+        super().__init__(ram_ports(width, words))
 
     def elaborate(self, platform):
         m = Module()
@@ -81,7 +82,7 @@ def ram_verilog(width: int, words: int) -> str:
         direction = "input  wire" if member.flow is In else "output reg "
         return f"  {direction} [{member.shape - 1}:0] {name}"
 
-    members = _ports(width, words)
+    members = ram_ports(width, words)
     header = ",\n".join(["  input  wire clk", *(port(member, name) for name, member in members.items())])
     return f"""\
 module {RAM_MODULE} (

@@ -129,6 +129,15 @@ def test_inspect(capsys, program):
     assert f"{found.job.tensor_bytes:,}" in said and "host, after the layers" in said and "4 classes" in said
 
 
+def test_inspect_tells_what_stays_on_the_chip(capsys, files, program):
+    assert "on the chip" not in say(capsys, "inspect", program)
+    chip = files / "chip.phantom"
+    say(capsys, "compile", files / "small.onnx", "-o", chip, *SETTINGS, "--set", "on_chip_words=512")
+    said, job = say(capsys, "inspect", chip), read_program(chip).job
+    [(first, size), (base, _)] = job.tensor_ranges
+    assert (first, base) == (0, 4096) and f"{size:,}" in said and "on the chip" in said and "of 4,096;" in said
+
+
 def test_compile_options(capsys, files):
     for option, same in ((["--density", "0.5"], False), (["--density", "1,0.5,1"], False), (["--keep"], False),
                          (["--pixels", "0.5,-1"], False), ([], True)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from phantom_hw.memory.ram import RAM_MODULE
@@ -67,22 +67,27 @@ def make_visible(verilog: str) -> str:
     text, counters = _publish(verilog, BANK, r"\[63:0\] ", COUNTER)
     if not counters:
         raise ValueError("the accelerator's Verilog has no performance counters where they are expected")
-    ram = re.compile(rf"^module {RAM_MODULE} \(.*?^endmodule", re.MULTILINE | re.DOTALL)
-    text = ram.sub(lambda found: MEMORY.sub(rf"\1 {CONTENTS};", found[0]), text)
+    text = _in_modules(text, RAM_MODULE, lambda body: MEMORY.sub(rf"\1 {CONTENTS};", body))
     return _publish(text, UNITS, "", f"(?:{streams})__(?:valid|ready)")[0]
+
+
+def _in_modules(verilog: str, name: str, change: Callable[[str], str]) -> str:
+    """Change the text of the modules of a name."""
+    return re.sub(rf"^module {name} \(.*?^endmodule", lambda found: change(found[0]), verilog,
+                  flags=re.MULTILINE | re.DOTALL)
 
 
 def _publish(verilog: str, module: str, width: str, name: str) -> tuple[str, int]:
     """Make wires of a width and name in the modules of a name public; how many."""
     wire, count = re.compile(rf"^(  wire {width}(?:{name})) ?;$", re.MULTILINE), 0
 
-    def body(found: re.Match[str]) -> str:
+    def body(before: str) -> str:
         nonlocal count
-        text, here = wire.subn(rf"\1 {PUBLIC};", found[0])
+        text, here = wire.subn(rf"\1 {PUBLIC};", before)
         count += here
         return text
 
-    return re.sub(rf"^module \\{module} \(.*?^endmodule", body, verilog, flags=re.MULTILINE | re.DOTALL), count
+    return _in_modules(verilog, rf"\\{module}", body), count
 
 
 def waiting_streams(signals: Mapping[str, int]) -> list[str]:

@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Value
 
 from .axi import Reading, Splitting
 from .axi_write import Writing
-from .tamper import Mutant, seeded
+from .tamper import Mutant, hidden, seeded
 
 __all__ = ["AXI_MUTANTS", "replaced"]
 
@@ -50,15 +50,13 @@ def nothing_refused(config, real, port):
 @seeded(AXI_MUTANTS, "splitter", {Splitting: "offer_stays"})
 def offer_flickers(config, real, port):
     """A burst is withdrawn while a request is offered."""
-    return {"bursts.valid": real.bursts.valid & ~port.requests.valid,
-            "bursts.ready": port.bursts.ready & ~port.requests.valid}
+    return hidden(real, port, "bursts", ~port.requests.valid)
 
 
 @seeded(AXI_MUTANTS, "splitter", {Splitting: "no_waiting"})
 def waits_for_more(config, real, port):
     """A burst is offered only while a request is."""
-    return {"bursts.valid": real.bursts.valid & port.requests.valid,
-            "bursts.ready": port.bursts.ready & port.requests.valid}
+    return hidden(real, port, "bursts", port.requests.valid)
 
 
 # --- reading ----------------------------------------------------------------------------------------------
@@ -67,8 +65,7 @@ def waits_for_more(config, real, port):
 @seeded(AXI_MUTANTS, "reader", {Reading: "offer_stays"})
 def address_flickers(config, real, port):
     """AR is withdrawn while data come."""
-    return {"bus.ar.valid": real.bus.ar.valid & ~port.bus.r.valid,
-            "bus.ar.ready": port.bus.ar.ready & ~port.bus.r.valid}
+    return hidden(real, port, "bus.ar", ~port.bus.r.valid)
 
 
 @seeded(AXI_MUTANTS, "reader", {Reading: "no_page_crossed"})
@@ -131,7 +128,7 @@ def always_idle(config, real, port):
 def data_flicker(config, real, port):
     """W is withdrawn while the address waits."""
     waits = real.bus.aw.valid & ~port.bus.aw.ready
-    return {"bus.w.valid": real.bus.w.valid & ~waits, "bus.w.ready": port.bus.w.ready & ~waits}
+    return hidden(real, port, "bus.w", ~waits)
 
 
 @seeded(AXI_MUTANTS, "writer", {Writing: "no_page_crossed"})
@@ -156,7 +153,7 @@ def responses_wait(config, real, port):
 @seeded(AXI_MUTANTS, "writer", {Writing: "address_first"})
 def address_hidden(config, real, port):
     """The address is offered only when data are."""
-    return {"bus.aw.valid": real.bus.aw.valid & real.bus.w.valid, "bus.aw.ready": port.bus.aw.ready & real.bus.w.valid}
+    return hidden(real, port, "bus.aw", real.bus.w.valid)
 
 
 @seeded(AXI_MUTANTS, "writer", {Writing: "last_beat"})
@@ -168,7 +165,7 @@ def every_beat_the_last(config, real, port):
 @seeded(AXI_MUTANTS, "writer", {Writing: "no_gap"})
 def data_only_with_new_data(config, real, port):
     """Data are offered only while the producer offers some."""
-    return {"bus.w.valid": real.bus.w.valid & port.data.valid, "bus.w.ready": port.bus.w.ready & port.data.valid}
+    return hidden(real, port, "bus.w", port.data.valid)
 
 
 @seeded(AXI_MUTANTS, "writer", {Writing: "only_the_request"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .axi_mutants import replaced
 from .on_chip import FrontReading, FrontWriting
-from .tamper import Mutant, seeded
+from .tamper import Mutant, hidden, seeded
 
 __all__ = ["ON_CHIP_MUTANTS"]
 
@@ -14,8 +14,7 @@ ON_CHIP_MUTANTS: list[Mutant] = []
 @seeded(ON_CHIP_MUTANTS, "front", {FrontReading: "offer_stays"})
 def beats_flicker(config, real, port):
     """A beat is withdrawn while a burst is offered."""
-    return {"read.r.valid": real.read.r.valid & ~port.read.ar.valid,
-            "read.r.ready": port.read.r.ready & ~port.read.ar.valid}
+    return hidden(real, port, "read.r", ~port.read.ar.valid)
 
 
 @seeded(ON_CHIP_MUTANTS, "front", {FrontReading: "only_its_own"})
@@ -48,15 +47,13 @@ def outside_never_waits(config, real, port):
 @seeded(ON_CHIP_MUTANTS, "front", {FrontReading: "comes_soon"})
 def beats_wait_for_more(config, real, port):
     """A beat is offered only while a burst is."""
-    return {"read.r.valid": real.read.r.valid & port.read.ar.valid,
-            "read.r.ready": port.read.r.ready & port.read.ar.valid}
+    return hidden(real, port, "read.r", port.read.ar.valid)
 
 
 @seeded(ON_CHIP_MUTANTS, "front", {FrontWriting: "offer_stays"})
 def data_flicker(config, real, port):
     """Data are withdrawn from external memory while an address is offered."""
-    return {"external_write.w.valid": real.external_write.w.valid & ~port.write.aw.valid,
-            "external_write.w.ready": port.external_write.w.ready & ~port.write.aw.valid}
+    return hidden(real, port, "external_write.w", ~port.write.aw.valid)
 
 
 @seeded(ON_CHIP_MUTANTS, "front", {FrontWriting: "only_its_own"})
@@ -76,8 +73,7 @@ def data_of_the_chip_go_on(config, real, port):
 def data_wait_for_the_address(config, real, port):
     """Data are offered to external memory only when the address was taken."""
     goes = ~real.external_write.aw.valid
-    return {"external_write.w.valid": real.external_write.w.valid & goes,
-            "external_write.w.ready": port.external_write.w.ready & goes}
+    return hidden(real, port, "external_write.w", goes)
 
 
 @seeded(ON_CHIP_MUTANTS, "front", {FrontWriting: "written_is_read"})
@@ -97,5 +93,4 @@ def failures_are_dropped(config, real, port):
 @seeded(ON_CHIP_MUTANTS, "front", {FrontWriting: "answers_soon"})
 def responses_wait_for_more(config, real, port):
     """A response is offered only while an address is."""
-    return {"write.b.valid": real.write.b.valid & port.write.aw.valid,
-            "write.b.ready": port.write.b.ready & port.write.aw.valid}
+    return hidden(real, port, "write.b", port.write.aw.valid)

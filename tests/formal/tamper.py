@@ -11,7 +11,7 @@ from phantom_hw.config import PhantomConfig
 
 from .proof import Proof
 
-__all__ = ["Mutant", "seeded"]
+__all__ = ["Mutant", "hidden", "seeded"]
 
 Fault = Callable[[PhantomConfig, wiring.Component, wiring.Component], dict[str, Value]]
 
@@ -83,3 +83,11 @@ def seeded(mutants: list[Mutant], block: str, caught_by: dict[type[Proof], str],
         mutants.append(Mutant(fault.__name__, description, block, fault, caught_by, where or {}, inner or {}))
         return fault
     return add
+
+
+def hidden(real: wiring.Component, port: wiring.Component, name: str, unless: Value) -> dict[str, Value]:
+    """A stream that the real block offers, ``name`` as in ``bus.ar``, is offered and taken only if ``unless`` holds."""
+    inside, outside = real, port
+    for part in name.split("."):
+        inside, outside = getattr(inside, part), getattr(outside, part)
+    return {f"{name}.valid": inside.valid & unless, f"{name}.ready": outside.ready & unless}

@@ -85,7 +85,8 @@ class BandLoader:
         """Lines of slots that are missing, from the first one to before the last one."""
         source, form = self.bands.layout.source, self.form
         top, spacing, hold = source.origin[0], source.spacing[0], form.height
-        first = min(form.lines, max(0, -((top - share.fresh) // spacing) // hold))
+        row = max(0, -((top - share.fresh) // spacing))  # of the input; lines hold those that there are
+        first = row // hold if row < form.shape[2] else form.lines
         return first, max(first, min(form.lines, ((share.rows[1] - 1 - top) // spacing) // hold + 1))
 
     def _zeros(self, share: Share, loaded: tuple[int, int], origin: int, mesh_rows: int) -> None:

@@ -98,6 +98,11 @@ def random_form(rng: np.random.Generator, config: PhantomConfig, shape: tuple[in
     return TensorFormat.natural(config, shape, signed)
 
 
+def random_base(rng: np.random.Generator, config: PhantomConfig) -> int:
+    """First address of a job that lies in the external memory as a whole."""
+    return config.on_chip_bytes + 64 * int(rng.integers(5000))
+
+
 @lru_cache(maxsize=100)
 def random_case(config: PhantomConfig, kind: str, seed: int, base: int | None = None) -> Case:
     """A random layer of a kind that fits the configuration; from address ``base`` on, or at a random place."""
@@ -106,7 +111,7 @@ def random_case(config: PhantomConfig, kind: str, seed: int, base: int | None = 
         layer, activations = random_layer(rng, config, kind, CYCLES)
         quantized = quantize_at_random(layer, activations, config, rng)
         form = random_form(rng, config, layer_input(layer, activations.shape).shape, layer.act_signed)
-        place = 64 * int(rng.integers(5000))
+        place = random_base(rng, config)
         try:
             job = layer_job(quantized, activations, config, base=place if base is None else base, form=form)
         except LayerError:
@@ -130,7 +135,7 @@ def two_layers(config: PhantomConfig, seed: int) -> Case:
         follower = Conv2d(weights, act_signed=first.lo < 0, padding=(size // 2,) * 4,
                           stride=(1, int(rng.integers(1, 3))))
         second = quantize_at_random(follower, between, config, rng)
-        image, stream = MemoryImage(64 * int(rng.integers(5000))), CommandStream(config)
+        image, stream = MemoryImage(random_base(rng, config)), CommandStream(config)
         form = TensorFormat.natural(config, layer_input(layer, activations.shape).shape, layer.act_signed)
         form = form.at(image.reserve(form.bytes))
         try:
@@ -176,7 +181,7 @@ def network_case(config: PhantomConfig, seed: int) -> Case:
         nodes = [Node(first, (INPUT,), first.lo < 0), Node(pool, (0,), first.lo < 0),
                  Node(add.fitted(config), (1, 1), True)]
         try:
-            job = network_job(nodes, activations.shape, False, config, 64 * int(rng.integers(5000)))
+            job = network_job(nodes, activations.shape, False, config, random_base(rng, config))
         except LayerError:
             continue
         return Case(job, activations, golden_values(nodes, activations))

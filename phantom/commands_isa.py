@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from phantom_compiler.accelerator.whole_file import whole_file
 from phantom_hw.config import PhantomConfig
 from phantom_hw.soc.assembler import AssemblerError, assemble, disassemble
 from phantom_hw.soc.commands import CommandSet
@@ -47,7 +48,8 @@ def assemble_file(source: Path, target: Path, config: PhantomConfig) -> int:
     except AssemblerError as error:
         raise UsageError(f"{source}: {error}") from None
     try:
-        target.write_bytes(code)
+        with whole_file(target) as file:
+            file.write(code)
     except OSError as error:
         raise UsageError(f"cannot write {str(target)!r}: {error.strerror}") from None
     return len(code) // commands.command_bytes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from phantom_compiler import Conv1d, Conv2d, CoreProgram, FullyConnected, Layer, LayerError, TransposedConv2d, lower
+from phantom_compiler.accelerator.whole_file import whole_file
 from phantom_hw.config import PhantomConfig
 from phantom_sim.core_simulator import CoreSimulator
 from phantom_sim.cycle_model import core_cycles, prepare
@@ -95,15 +95,10 @@ def write_sums(path: str | Path, sums: NDArray[np.int64]) -> None:
     LayerFileError
         The file cannot be written.
     """
-    path = Path(path)
-    scratch = path.with_name(f".{path.name}.part")
     try:
-        with open(scratch, "wb") as file:
+        with whole_file(path) as file:
             np.savez_compressed(file, sums=sums)
-        scratch.replace(path)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            scratch.unlink()
         raise LayerFileError(f"cannot write {str(path)!r}: {error.strerror or error}") from None
 
 

@@ -14,12 +14,10 @@ The archive's comment, its last bytes, is the SHA-256 of everything before it. M
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import json
 import os
-import tempfile
 import zipfile
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -36,6 +34,7 @@ from phantom_compiler.accelerator.job import Job
 from phantom_compiler.accelerator.node_records import node_from_record, node_record
 from phantom_compiler.accelerator.program import Pixels, Program, ProgramError
 from phantom_compiler.accelerator.tensor import TensorFormat
+from phantom_compiler.accelerator.whole_file import whole_file
 
 __all__ = ["FORMAT_VERSION", "read_program", "write_program"]
 
@@ -57,31 +56,12 @@ def write_program(program: Program, path: str | Path) -> None:
     ProgramError
         If the file cannot be written.
     """
-    path = Path(path)
     try:
-        descriptor, scratch = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    except OSError as error:
-        raise ProgramError(f"cannot write {str(path)!r}: {error.strerror}") from None
-    try:
-        with open(descriptor, "w+b") as file:
+        with whole_file(path) as file:
             _write_members(program, file)
             _seal(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(scratch, 0o666 & ~_umask())
-        os.replace(scratch, path)
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            os.unlink(scratch)
-        if isinstance(error, OSError):
-            raise ProgramError(f"cannot write {str(path)!r}: {error.strerror}") from None
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    except OSError as error:
+        raise ProgramError(f"cannot write {str(path)!r}: {error.strerror or error}") from None
 
 
 def _write_members(program: Program, file: IO[bytes]) -> None:

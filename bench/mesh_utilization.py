@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 from phantom_compiler import Selection
+from phantom_compiler.balance import Balance
 from phantom_compiler.mesh_lowering import lower_to_mesh
 from phantom_compiler.mesh_program import MeshProgram
 from phantom_compiler.quantization import LayerValues
@@ -70,7 +71,7 @@ def layers(photo: str, calibration: str, wanted: list[str], config: PhantomConfi
             return
 
 
-def lower(case: Case, config: PhantomConfig, balance: bool = True, calibrated: bool = True) -> MeshProgram:
+def lower(case: Case, config: PhantomConfig, balance: Balance = Balance.BOTH, calibrated: bool = True) -> MeshProgram:
     """A slice of output rows from the middle of a layer, with all filters."""
     values, density = case.values, case.density if calibrated else None
     rows, height = ROWS[values.quantized.layer.name], values.accumulators.shape[2]
@@ -135,22 +136,24 @@ def varied(console: Console, found: list[Case], config: PhantomConfig) -> None:
         table.add_column(case.values.quantized.layer.name, justify="right")
     table.add_column("geometric mean", justify="right")
     slots, items, link, lanes = config.row_slots, config.item_slots, config.moving_link, config.drain_lanes
-    changes: list[tuple[str, dict, bool]] = [
-        ("nothing", {}, True), ("no calibration", {}, True), ("load balancing off", {}, False),
-        (f"split_banks {not config.split_banks}", {"split_banks": not config.split_banks}, True),
-        ("in-order selection", {"tds": "in_order"}, True), ("empty groups skipped", {"skip_empty": True}, True),
-        *((f"row_slots {value}", {"row_slots": value}, True) for value in (2, 4, 8, 16) if value != slots),
-        *((f"item_slots {value}", {"item_slots": value}, True) for value in (8, 16, 32, 64) if value != items),
-        *((f"moving_link {value}", {"moving_link": value}, True) for value in (8, 16, 32)
+    levels = {"balanced between cores only": Balance.INTER_CORE, "balanced within cores only": Balance.INTRA_CORE,
+              "not balanced": Balance.NONE}
+    changes: list[tuple[str, dict]] = [
+        ("nothing", {}), ("no calibration", {}), *((text, {}) for text in levels),
+        (f"split_banks {not config.split_banks}", {"split_banks": not config.split_banks}),
+        ("in-order selection", {"tds": "in_order"}), ("empty groups skipped", {"skip_empty": True}),
+        *((f"row_slots {value}", {"row_slots": value}) for value in (2, 4, 8, 16) if value != slots),
+        *((f"item_slots {value}", {"item_slots": value}) for value in (8, 16, 32, 64) if value != items),
+        *((f"moving_link {value}", {"moving_link": value}) for value in (8, 16, 32)
           if value != link and config.row_width % value == 0),
-        *((f"drain_lanes {value}", {"drain_lanes": value}, True) for value in range(1, config.mesh_cols + 1)
+        *((f"drain_lanes {value}", {"drain_lanes": value}) for value in range(1, config.mesh_cols + 1)
           if value != lanes),
-        *((f"acc_depth {value}", {"acc_depth": value}, True) for value in (128, 256, 512, 1024)
+        *((f"acc_depth {value}", {"acc_depth": value}) for value in (128, 256, 512, 1024)
           if value != config.acc_depth),
     ]
-    for text, change, balance in changes:
-        reached = [measure(lower(case, replace(config, **change), balance, text != "no calibration")).utilization
-                   for case in found]
+    for text, change in changes:
+        reached = [measure(lower(case, replace(config, **change), levels.get(text, Balance.BOTH),
+                                 text != "no calibration")).utilization for case in found]
         table.add_row(text, *(f"{value:.3f}" for value in reached), f"{geometric_mean(reached):.3f}")
     console.print(table)
 

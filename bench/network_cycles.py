@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from phantom_compiler.accelerator.program import compile_program
+from phantom_compiler.balance import Balance
 from phantom_compiler.quantized import QuantizedLayer
 from phantom_hw import PhantomConfig
 from phantom_sim.accelerator_cycles import accelerator_cycles
@@ -23,16 +24,18 @@ from rich.console import Console
 from rich.table import Table
 
 from phantom.demo import NETWORKS
+from phantom.program_compile import BALANCES
 
 COLUMNS = ("layer", "tiling", "cycles", "utilization", "of the bus", "read kB", "written kB")
 
 
-def table_of(name: str, photo: str, config: PhantomConfig, latency: int, bandwidth: float) -> tuple[Table, str]:
+def table_of(name: str, photo: str, config: PhantomConfig, latency: int, bandwidth: float, balance: Balance
+             ) -> tuple[Table, str]:
     """The layers of a network, and a summary."""
     start = time.perf_counter()
     given = NETWORKS[name](photo, config)
     quantized = time.perf_counter()
-    program = compile_program(given.network, config)
+    program = compile_program(given.network, config, balance=balance)
     compiled = time.perf_counter()
     values = program.golden(given.activations)
     begin = time.perf_counter()
@@ -73,6 +76,7 @@ def main() -> None:
     parser.add_argument("--latency", type=int, default=100, help="of external memory, cycles (default 100)")
     parser.add_argument("--bandwidth", type=float, default=1.0,
                         help="of external memory, words of the bus a cycle (default 1)")
+    parser.add_argument("--balance", default="both", choices=BALANCES, help="levels of load balancing (default both)")
     arguments = parser.parse_args()
     config = (PhantomConfig.from_toml(arguments.config) if arguments.config
               else PhantomConfig.preset(arguments.preset))
@@ -81,7 +85,8 @@ def main() -> None:
         parser.error(f"unknown network {unknown[0]!r}; networks: {', '.join(NETWORKS)}")
     console = Console(width=160)
     for name in wanted:
-        table, summary = table_of(name, arguments.photo, config, arguments.latency, arguments.bandwidth)
+        table, summary = table_of(name, arguments.photo, config, arguments.latency, arguments.bandwidth,
+                                  BALANCES[arguments.balance])
         console.print(table)
         console.print(summary)
 

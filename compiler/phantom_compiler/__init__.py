@@ -1,5 +1,6 @@
 """From quantized layers to what the accelerator's links carry."""
 
+from phantom_compiler.balance import Balance
 from phantom_compiler.convolution import Conv1d, Conv2d
 from phantom_compiler.fully_connected import FullyConnected
 from phantom_compiler.layer import Layer, LayerError
@@ -11,6 +12,7 @@ from phantom_compiler.tiling import Sharing, Tiling, find_tiling
 from phantom_compiler.transposed import TransposedConv2d
 
 __all__ = [
+    "Balance",
     "Conv1d",
     "Conv2d",
     "CoreProgram",

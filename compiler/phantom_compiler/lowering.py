@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from phantom_hw.config import PhantomConfig
 
+from phantom_compiler.balance import Balance
 from phantom_compiler.beats import TileBeats, make_beats
 from phantom_compiler.layer import Layer
 from phantom_compiler.problem import Problem, Selection
@@ -65,7 +66,7 @@ def _batches(tiles: int, size: int) -> Iterator[slice]:
 
 
 def lower_problem(
-    problem: Problem, config: PhantomConfig, *, balance: bool = True, tiling: Tiling | None = None
+    problem: Problem, config: PhantomConfig, *, balance: Balance = Balance.BOTH, tiling: Tiling | None = None
 ) -> CoreProgram:
     """Lower a problem; see :func:`lower`."""
     problem = problem.flattened()
@@ -100,7 +101,7 @@ def lower_problem(
 
 def lower(
     layer: Layer, activations: NDArray[Any], config: PhantomConfig, *, select: Selection | None = None,
-    balance: bool = True, tiling: Tiling | None = None,
+    balance: Balance = Balance.BOTH, tiling: Tiling | None = None,
 ) -> CoreProgram:
     """Lower a layer for one core.
 
@@ -112,8 +113,8 @@ def lower(
     config : PhantomConfig
     select : Selection, optional
         Lower a slice of the output only.
-    balance : bool
-        Intra-core load balancing.
+    balance : Balance
+        Levels of load balancing that are on.
     tiling : Tiling, optional
         Use this one instead of a search.
 

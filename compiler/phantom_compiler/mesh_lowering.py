@@ -15,6 +15,7 @@ from phantom_hw.config import PhantomConfig
 from phantom_hw.core.layouts import layer_layout, stationary_layout
 from phantom_hw.mesh.packets import moving_packet, stationary_packet
 
+from phantom_compiler.balance import Balance
 from phantom_compiler.beats import moving_beats, of_mesh_column, stationary_beats
 from phantom_compiler.layer import Layer
 from phantom_compiler.lowering import blocks_of_tiles, layer_fields, output_places
@@ -33,7 +34,7 @@ Words = NDArray[np.uint32]
 
 def lower_to_mesh(
     layer: Layer, activations: NDArray[Any], config: PhantomConfig, *, select: Selection | None = None,
-    balance: bool = True, density: NDArray[np.float64] | None = None, tiling: Tiling | None = None,
+    balance: Balance = Balance.BOTH, density: NDArray[np.float64] | None = None, tiling: Tiling | None = None,
 ) -> MeshProgram:
     """Lower a layer for a mesh.
 
@@ -45,9 +46,8 @@ def lower_to_mesh(
     config : PhantomConfig
     select : Selection, optional
         Lower a slice of the output only.
-    balance : bool
-        Load balancing: filters are sorted by their work and dealt to PE columns and cores longest first, rows to PE
-        rows by their work.
+    balance : Balance
+        Levels of load balancing that are on.
     density : float array, shape (channels of the moving operand,), optional
         Share of nonzeros expected in each channel, from a calibration; rows are dealt to PE rows by it.
     tiling : Tiling, optional
@@ -65,7 +65,7 @@ def lower_to_mesh(
 
 
 def _lower(
-    problem: Problem, config: PhantomConfig, balance: bool, density: NDArray[np.float64] | None, tiling: Tiling
+    problem: Problem, config: PhantomConfig, balance: Balance, density: NDArray[np.float64] | None, tiling: Tiling
 ) -> MeshProgram:
     wide = wide_core(config)
     geometry = tiling.geometry

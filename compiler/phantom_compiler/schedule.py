@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from phantom_hw.config import PhantomConfig
 
-from phantom_compiler.balance import deal_filters, deal_rows
+from phantom_compiler.balance import Balance, deal_filters, deal_rows
 from phantom_compiler.tiling import Sharing
 
 __all__ = ["Schedule", "deal", "make_schedule", "wide_core"]
@@ -74,19 +74,21 @@ def wide_core(config: PhantomConfig) -> PhantomConfig:
 
 
 def deal(
-    work: IntArray, groups: int, sharing: Sharing, depth: int, config: PhantomConfig, balance: bool
+    work: IntArray, groups: int, sharing: Sharing, depth: int, config: PhantomConfig, balance: Balance
 ) -> list[IntArray]:
     """The filters of each tile, ``[pe_cols, depth]`` with -1 for none; `work` holds the nonzeros of each filter."""
-    per_group = len(work) // groups
+    per_group, of_core = len(work) // groups, config.pe_cols // config.mesh_cols
     if sharing is Sharing.NOTHING:
-        dealt = deal_filters(work.reshape(groups, per_group).sum(axis=1), config.pe_cols, depth // per_group, balance)
+        dealt = deal_filters(work.reshape(groups, per_group).sum(axis=1), config.pe_cols, depth // per_group, balance,
+                             of_core)
         members = dealt[..., None] * per_group + np.arange(per_group)
         members[dealt < 0] = -1
         return list(members.reshape(len(dealt), config.pe_cols, depth))
-    columns = sharing.width(config.pe_cols, config.pe_cols // config.mesh_cols)
+    columns = sharing.width(config.pe_cols, of_core)
     tiles: list[IntArray] = []
     for group in range(groups):
-        dealt = deal_filters(work[group * per_group:(group + 1) * per_group], columns, depth, balance)
+        dealt = deal_filters(work[group * per_group:(group + 1) * per_group], columns, depth, balance,
+                             min(of_core, columns))
         dealt = np.where(dealt < 0, -1, dealt + group * per_group)
         tiles.extend(np.tile(tile, (config.pe_cols // columns, 1)) for tile in dealt)
     return tiles
@@ -113,7 +115,7 @@ def _gaps(keys: IntArray, values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def make_schedule(
-    filters: IntArray, masks: NDArray[Any], groups: int, sharing: Sharing, config: PhantomConfig, balance: bool,
+    filters: IntArray, masks: NDArray[Any], groups: int, sharing: Sharing, config: PhantomConfig, balance: Balance,
     density: NDArray[np.float64] | None = None,
 ) -> Schedule:
     """Order the rows and items of the filters of a tile.
@@ -126,8 +128,8 @@ def make_schedule(
     groups : int
     sharing : Sharing
     config : PhantomConfig
-    balance : bool
-        Deal rows to PE rows by their work, see `deal_rows`.
+    balance : Balance
+        How rows are dealt to PE rows, see `deal_rows`.
     density : float array, shape (groups, rows of a group), optional
         Share of nonzeros expected in each row; by default the same for all.
     """

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from phantom_compiler import Conv1d, Conv2d, FullyConnected, Selection, Sharing, Tiling, TransposedConv2d, lower
+from phantom_compiler.balance import Balance
 from phantom_compiler.geometry import RowGeometry
 from phantom_compiler.random_layers import KINDS, random_layer
 from phantom_compiler.reference import interpret
@@ -54,7 +55,7 @@ def test_random_layers(name, kind):
     seed = [list(CONFIGS).index(name), KINDS.index(kind), 1]
     rng = np.random.default_rng(seed)
     layer, activations = random_layer(rng, config, kind, cycles=(100, 800))
-    program = check(layer, activations, config, balance=bool(rng.integers(2)))
+    program = check(layer, activations, config, balance=Balance(int(rng.integers(4))))
     effectual = type(layer).golden(_ones(layer), (activations != 0).astype(np.int64)).sum()
     assert program.effectual_macs == effectual
 
@@ -167,8 +168,8 @@ def test_balance_evens_out_the_columns():
             total += max(bits[start:stop][rows == r].sum(axis=0).max() for r in range(config.pe_rows))
         return total, bits.sum() / config.pes
 
-    balanced, ideal = busiest(True)
-    unbalanced, _ = busiest(False)
+    balanced, ideal = busiest(Balance.BOTH)
+    unbalanced, _ = busiest(Balance.NONE)
     assert balanced < 1.05 * ideal < unbalanced
 
 

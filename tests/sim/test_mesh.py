@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from phantom_compiler.balance import Balance
 from phantom_compiler.mesh_lowering import lower_to_mesh
 from phantom_compiler.random_layers import KINDS, random_layer
 from phantom_compiler.tiling import Array, Sharing, tilings
@@ -53,7 +54,7 @@ def test_every_sharing(simulator, sharing):
         assert sharing is Sharing.CORES and (array.of_core == 1 or array.of_core == array.columns)
         return
     tiling = min(fitting, key=lambda tiling: tiling.cycles)
-    program = lower_to_mesh(layer, activations, simulator.config, tiling=tiling, balance=False)
+    program = lower_to_mesh(layer, activations, simulator.config, tiling=tiling, balance=Balance.NONE)
     assert compare_mesh(simulator, program, layer.golden(activations), random_mesh_stalls(rng, program)) == []
 
 

@@ -22,6 +22,7 @@ from phantom_compiler.accelerator.tensor import TensorFormat
 from phantom_compiler.accelerator.vector import emit_vector
 from phantom_compiler.accelerator.vector_layers import Concat, VectorLayer
 from phantom_compiler.accelerator.vector_plan import VectorPlan, plan_vector
+from phantom_compiler.balance import Balance
 from phantom_compiler.fully_connected import FullyConnected
 from phantom_compiler.layer import LayerError
 from phantom_compiler.quantized import QuantizedLayer
@@ -76,7 +77,7 @@ def golden_values(nodes: Sequence[Node], activations: NDArray[Any]) -> list[NDAr
 
 def network_job(
     nodes: Sequence[Node], shape: tuple[int, int, int, int], signed: bool, config: PhantomConfig, base: int = 0, *,
-    reuse: bool = False, outputs: Sequence[int] = (), memory_bytes: int | None = None,
+    reuse: bool = False, outputs: Sequence[int] = (), memory_bytes: int | None = None, balance: Balance = Balance.BOTH,
     progress: Callable[[str], None] = lambda layer: None,
 ) -> Job:
     """A job of a whole network.
@@ -102,6 +103,8 @@ def network_job(
         Nodes whose outputs must be there at the end in any case; those that no node reads always are.
     memory_bytes : int, optional
         Size of the memory, from address 0 on; by default all that can be addressed.
+    balance : Balance
+        Levels of load balancing that are on.
     progress : callable
         Told the name of each layer, first when it is planned, then when its commands are written.
 
@@ -116,7 +119,8 @@ def network_job(
     plans: list[Plan] = []
     for number, node in enumerate(nodes):
         progress(node.name)
-        plans.append(_plan(node, number, [forms[1 + source] for source in node.inputs], places, config))
+        plans.append(_plan(node, number, [forms[1 + source] for source in node.inputs], places, config,
+                           balance))
         forms.append(plans[-1].output)
     readers = [[i for i, node in enumerate(nodes) if number in node.inputs] for number in range(INPUT, len(nodes))]
     for number in outputs:
@@ -189,27 +193,30 @@ def _first(places: Places, shape: tuple[int, int, int, int], signed: bool, confi
     return replace(natural, width=width, height=height)
 
 
-def _plan(node: Node, number: int, inputs: list[TensorFormat], places: Places, config: PhantomConfig) -> Plan:
+def _plan(
+    node: Node, number: int, inputs: list[TensorFormat], places: Places, config: PhantomConfig, balance: Balance
+) -> Plan:
     if isinstance(node.operation, Concat):
         channels = sum(form.shape[1] for form in inputs)
         return plan_concat(node, number, inputs, places, config, (inputs[0].shape[0], channels, *inputs[0].shape[2:]))
     slots = places.slots.get(number + 1)
     if slots is not None:
         try:
-            return _plan_layer(node, inputs, config, slots)
+            return _plan_layer(node, inputs, config, slots, balance)
         except LayerError:
             places.release(number + 1)  # it is copied
-    return _plan_layer(node, inputs, config, None)
+    return _plan_layer(node, inputs, config, None, balance)
 
 
 def _plan_layer(
-    node: Node, inputs: list[TensorFormat], config: PhantomConfig, slots: tuple[int, int] | None
+    node: Node, inputs: list[TensorFormat], config: PhantomConfig, slots: tuple[int, int] | None, balance: Balance
 ) -> LayerPlan | VectorPlan:
     operation = node.operation
     if isinstance(operation, QuantizedLayer):
         if isinstance(operation.layer, FullyConnected):
             raise operation.layer.error("must be given as a convolution")
-        return plan_layer(operation, inputs[0], inputs[0].shape, config, node.density, node.signed, slots)
+        return plan_layer(operation, inputs[0], inputs[0].shape, config, node.density, node.signed, slots,
+                          balance)
     return plan_vector(operation, tuple(inputs), config, node.signed, slots)
 
 

@@ -12,6 +12,7 @@ from phantom_compiler.accelerator.pieces import waiting
 from phantom_compiler.accelerator.sets import Density, FilterSet, Limits, make_sets
 from phantom_compiler.accelerator.source import LayerInput, layer_input
 from phantom_compiler.accelerator.tensor import TensorFormat
+from phantom_compiler.balance import Balance
 from phantom_compiler.quantized import QuantizedLayer
 from phantom_compiler.tiling import Array, Sharing, Tiling, tilings
 
@@ -90,7 +91,7 @@ def _readable(source: LayerInput, form: TensorFormat, tiling: Tiling) -> bool:
 
 def plan_layer(
     quantized: QuantizedLayer, form: TensorFormat, shape: tuple[int, ...], config: PhantomConfig, density: Density,
-    out_signed: bool, slots: tuple[int, int] | None = None,
+    out_signed: bool, slots: tuple[int, int] | None = None, balance: Balance = Balance.BOTH,
 ) -> LayerPlan:
     """Take the tiling that is expected to be the fastest, with what is waited for, of those that fit the memories.
 
@@ -108,6 +109,8 @@ def plan_layer(
         Whether the results use the signed range.
     slots : (width, height), optional
         That the output's slots must have.
+    balance : Balance
+        Levels of load balancing that are on.
 
     Raises
     ------
@@ -129,7 +132,7 @@ def plan_layer(
             break
         if not _readable(source, form, tiling) or slots not in (None, slots_of(tiling)):
             continue
-        plan = _fitted(quantized, source, form, config, density, tiling, out_signed)
+        plan = _fitted(quantized, source, form, config, density, tiling, out_signed, balance)
         if isinstance(plan, str):
             small.add(plan)
             continue
@@ -145,7 +148,7 @@ def plan_layer(
 
 def _fitted(
     quantized: QuantizedLayer, source: LayerInput, form: TensorFormat, config: PhantomConfig, density: Density,
-    tiling: Tiling, out_signed: bool,
+    tiling: Tiling, out_signed: bool, balance: Balance,
 ) -> LayerPlan | str:
     """The plan with a tiling, or the memories that are too small for it."""
     if channels_of_set(config, tiling) > config.lane_channels:
@@ -160,7 +163,8 @@ def _fitted(
     most = Limits(config.program_words - bases, config.stationary_words)
     if preferred.entries < 1:
         return "program_words"
-    sets = make_sets(source.problem, tiling, bands.layout, config, density, preferred, most, steps > 1)
+    sets = make_sets(source.problem, tiling, bands.layout, config, density, preferred, most, steps > 1,
+                     balance)
     if not all(most.hold(segment) for one in sets for segment in one.segments):
         return "program_words and stationary_words"
     (rows, columns), images = source.problem.out_size, source.shape[0]

@@ -14,6 +14,7 @@ from phantom_hw.config import PhantomConfig
 from phantom_compiler.accelerator.facts import LayerFacts, layer_facts
 from phantom_compiler.accelerator.job import Job
 from phantom_compiler.accelerator.network import Node, golden_values, network_job
+from phantom_compiler.balance import Balance
 
 __all__ = ["NetworkLike", "Pixels", "Program", "ProgramError", "compile_program"]
 
@@ -144,7 +145,7 @@ class Program:
 
 def compile_program(
     network: NetworkLike, config: PhantomConfig, *, base: int = 0, reuse: bool = True,
-    memory_bytes: int | None = None, pixels: Pixels | None = None,
+    memory_bytes: int | None = None, balance: Balance = Balance.BOTH, pixels: Pixels | None = None,
     progress: Callable[[str], None] = lambda layer: None,
 ) -> Program:
     """Compile a network.
@@ -153,7 +154,7 @@ def compile_program(
     ----------
     network : NetworkLike
     config : PhantomConfig
-    base, reuse, memory_bytes, progress
+    base, reuse, memory_bytes, balance, progress
         See :func:`.network.network_job`.
     pixels : Pixels, optional
 
@@ -165,7 +166,7 @@ def compile_program(
     nodes = tuple(network.nodes)
     outputs = tuple(int(number) for number in getattr(network, "outputs", ())) or (len(nodes) - 1,)
     job = network_job(nodes, network.shape, network.signed, config, base, reuse=reuse, outputs=outputs,
-                      memory_bytes=memory_bytes, progress=progress)
+                      memory_bytes=memory_bytes, balance=balance, progress=progress)
     return Program(
         network.name, nodes, job, tuple(layer_facts(nodes, job)), outputs, float(network.input_scale),
         tuple(float(scale) for scale in network.output_scales), network.before, network.after,

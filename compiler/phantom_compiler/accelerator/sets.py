@@ -13,6 +13,7 @@ from phantom_hw.config import PhantomConfig
 from phantom_compiler.accelerator.buffer import BufferLayout
 from phantom_compiler.accelerator.entries import row_entries
 from phantom_compiler.accelerator.packets import PackedPackets, needs_wide, pack_items
+from phantom_compiler.balance import Balance
 from phantom_compiler.beats import of_mesh_column, stationary_beats
 from phantom_compiler.problem import Problem
 from phantom_compiler.schedule import Schedule, deal, make_schedule, wide_core
@@ -115,7 +116,7 @@ def _pack(config: PhantomConfig, beats: dict[str, Any], part: slice, span: int, 
 
 def make_sets(
     problem: Problem, tiling: Tiling, layout: BufferLayout, config: PhantomConfig, density: Density,
-    preferred: Limits, most: Limits, replayed: bool,
+    preferred: Limits, most: Limits, replayed: bool, balance: Balance,
 ) -> list[FilterSet]:
     """All sets of filters, as the whole mesh works on them.
 
@@ -131,6 +132,8 @@ def make_sets(
         What lets one segment be loaded while another is sent; what the memories hold.
     replayed : bool
         A set is sent several times: then it is cut only if the memories do not hold it.
+    balance : Balance
+        Levels of load balancing that are on.
     """
     wide = wide_core(config)
     items = np.ascontiguousarray(tiling.geometry.arrange(problem.stationary, config.threads))
@@ -141,8 +144,8 @@ def make_sets(
         expected = np.maximum(layout.of_channels(density, problem.groups), config.threads / config.lookahead)
     limits = most if replayed else preferred
     sets = []
-    for filters in deal(masks.sum(axis=(1, 2)), problem.groups, tiling.sharing, tiling.depth, wide, True):
-        schedule = make_schedule(filters, masks, problem.groups, tiling.sharing, wide, True, expected)
+    for filters in deal(masks.sum(axis=(1, 2)), problem.groups, tiling.sharing, tiling.depth, wide, balance):
+        schedule = make_schedule(filters, masks, problem.groups, tiling.sharing, wide, balance, expected)
         beats, _, extra = stationary_beats(schedule, np.ones((1, len(schedule.row)), bool), items, tiling, wide)
         idle = np.array([not (schedule.pe_row == r).any() for r in range(config.pe_rows)])
         entries = row_entries(config, schedule, layout, problem.stationary.shape[1], extra[0], idle)

@@ -49,7 +49,8 @@ def options(
 @app.command()
 def doctor(
     extras: Annotated[list[str] | None, typer.Option(
-        "--with", metavar="EXTRA", help="Count the tools of this extra as needed: fpga, demo, dev, train.")] = None,
+        "--with", metavar="EXTRA",
+        help="Count the tools of this extra as needed: fpga, demo, dev, train, wave.")] = None,
 ) -> None:
     """Check every tool: version, what it is for, and how to install what is missing."""
     from phantom import doctor as tools

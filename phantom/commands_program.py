@@ -45,33 +45,44 @@ def compile_model(
                                               )] = None,
     memory: Annotated[int | None, typer.Option(metavar="BYTES", min=1, help="Size of external memory.")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Every tensor keeps its memory to the end.")] = False,
+    balance: Annotated[str, typer.Option(metavar="LEVEL", help="Load balancing: both, inter-core, intra-core or "
+                                         "none.")] = "both",
 ) -> None:
     """Quantize and compile a network into a program file."""
     chosen = configuration(preset, config_file, settings)
+    from phantom_compiler.accelerator.host import host_lines
+
     from phantom import program_compile
 
     with progress() as report:
         program = program_compile.compile_file(
             model, output, chosen, calibration=calibration or [], density=density, pixels=pixels, labels=labels,
-            shape=shape, memory=memory, keep=keep, progress=report)
-    console().print(f"{output}: {len(program.nodes)} layers, {program.memory_bytes:,} bytes of memory, "
-                    f"{output.stat().st_size:,} bytes", soft_wrap=True)
+            shape=shape, memory=memory, keep=keep, balance=balance, progress=report)
+    screen = console()
+    for line in host_lines(program):
+        screen.print(line, soft_wrap=True)
+    screen.print(f"{output}: {len(program.nodes)} layers, {program.memory_bytes:,} bytes of memory, "
+                 f"{output.stat().st_size:,} bytes", soft_wrap=True)
 
 
 def run(
     program: ProgramFile,
-    given: Annotated[Path, typer.Option("--input", "-i", metavar="FILE", help="An image or an array (.npy): integers "
-                                        "for the first layer, or real numbers as the ONNX file's input takes them.")],
+    given: Annotated[Path, typer.Option("--input", "-i", metavar="FILE", help="An image; an array (.npy): integers "
+                                        "for the first layer, or real numbers as the ONNX file's input takes them; or "
+                                        "tensors that --record wrote (.npz).")],
     backend: Annotated[str, typer.Option("--backend", "-b", metavar="NAME", help="golden or rtl.")] = "golden",
     json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all figures and outputs.")] = None,
     csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write the figures of the layers.")] = None,
     latency: Annotated[int, typer.Option(min=1, help="Of external memory, cycles (rtl).")] = 100,
     bandwidth: Annotated[float, typer.Option(min=0.01, max=1.0, help="Of external memory, words of the bus a cycle in "
                                              "each direction (rtl).")] = 1.0,
-    layers: Annotated[str | None, typer.Option(metavar="A-B", help="These layers only, by number or name (rtl); what "
-                                               "they read comes from the golden model.")] = None,
+    layers: Annotated[str | None, typer.Option(metavar="A-B", help="These layers only, by number or name; what they "
+                                               "read is what was recorded, or comes from the golden model.")] = None,
+    record: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the tensors that the layers read and gave "
+                                                "(.npz), for later runs of some layers.")] = None,
     compare: Annotated[bool, typer.Option(help="Compare every layer with the golden model (rtl).")] = True,
-    wave: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a waveform, VCD (rtl).")] = None,
+    wave: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a waveform (rtl): VCD, or FST "
+                                              "if the name ends with .fst.")] = None,
     wave_window: Annotated[str, typer.Option(metavar="A:B", help="Its cycles.")] = "0:10000",
     threads: Annotated[int | None, typer.Option(min=1, help="Of the simulation of a large mesh.")] = None,
 ) -> None:
@@ -80,7 +91,8 @@ def run(
 
     result = program_run.run_file(
         program, given, backend=backend, latency=latency, bandwidth=bandwidth, layers=layers, compare=compare,
-        wave=wave, wave_window=wave_window, threads=threads)
+        record=record, wave=wave, wave_window=wave_window, threads=threads,
+        outputs=[path for path in (json, csv) if path is not None])
     for path, text in ((json, result.to_json), (csv, result.to_csv)):
         if path is not None:
             program_run.write_text(path, text())
@@ -106,6 +118,7 @@ def run(
 
 def inspect(program: ProgramFile) -> None:
     """Show what is in a program: layers, tiles, memory, expected cycles and traffic."""
+    from phantom_compiler.accelerator.host import host_lines
     from phantom_compiler.accelerator.program_file import read_program
 
     found = read_program(program)
@@ -151,9 +164,8 @@ def inspect(program: ProgramFile) -> None:
     ):
         facts_table.add_row(name, f"{size:,}", note)
     screen.print(facts_table)
-    for name, model in (("before", found.before), ("after", found.after)):
-        if model is not None:
-            screen.print(f"host, {name} the layers: an ONNX model of {len(model):,} bytes")
+    for line in host_lines(found):
+        screen.print(line, soft_wrap=True)
     if found.labels:
         screen.print(f"{len(found.labels)} classes")
 

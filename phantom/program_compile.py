@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from phantom_compiler.accelerator.host import Entrance, HostError
 from phantom_compiler.accelerator.program import Pixels, Program, compile_program
 from phantom_compiler.accelerator.program_file import write_program
+from phantom_compiler.accelerator.whole_file import check_writable
+from phantom_compiler.balance import Balance
 from phantom_compiler.frontend import FloatNetwork, read_onnx
 from phantom_compiler.frontend.graph import Convolution
 from phantom_compiler.quantization import quantize_network
@@ -19,8 +21,11 @@ from phantom_hw.config import PhantomConfig
 from phantom import demo_network
 from phantom.options import UsageError
 
-__all__ = ["WHEELS", "compile_file", "densities_of", "read_network", "real_numbers"]
+__all__ = ["BALANCES", "WHEELS", "compile_file", "densities_of", "read_network", "real_numbers"]
 
+BALANCES = {level.name.lower().replace("_", "-"): level
+            for level in (Balance.BOTH, Balance.INTER_CORE, Balance.INTRA_CORE, Balance.NONE) if level.name}
+"""Levels of load balancing by their names on the command line."""
 NOISE_SEED = 1
 WHEELS = ("vgg16", "efficientnet-lite0")
 """Networks that come in Python packages, by their names."""
@@ -96,7 +101,8 @@ def read_network(
 
 def compile_file(
     model: str, output: Path, config: PhantomConfig, *, calibration: Sequence[Path], density: str, pixels: str | None,
-    labels: Path | None, shape: str | None, memory: int | None, keep: bool, progress: Callable[[str, str], None],
+    labels: Path | None, shape: str | None, memory: int | None, keep: bool, balance: str,
+    progress: Callable[[str, str], None],
 ) -> Program:
     """Compile a network; the parameters are the options of ``phantom compile``.
 
@@ -105,9 +111,15 @@ def compile_file(
     DemoError, OnnxError, HostError, UsageError, LayerError, ProgramError
         A file, an option or a layer is wrong, or does not fit.
     """
+    if balance not in BALANCES:
+        raise UsageError(f"--balance must be one of {', '.join(BALANCES)}, not {balance!r}")
     values = None if pixels is None else real_numbers("--pixels", pixels)
     if values is not None and len(values) != 2:
         raise UsageError(f"--pixels must be SCALE,OFFSET, not {pixels!r}")
+    try:
+        check_writable(output)
+    except OSError as error:
+        raise UsageError(f"cannot write {str(output)!r}: {error.strerror}") from None
     names, sizes = _labels(labels), None
     if shape is not None:
         if not all(part.isdigit() and int(part) > 0 for part in shape.split(",")):
@@ -120,8 +132,8 @@ def compile_file(
     kept = densities_of(density, network)
     progress("quantizing", f"{len(network.nodes)} layers")
     quantized = quantize_network(network, _calibration(entrance, calibration), config, densities=kept, labels=classes)
-    program = compile_program(quantized, config, reuse=not keep, memory_bytes=memory, pixels=entrance.pixels,
-                              progress=lambda layer: progress("compiling", layer))
+    program = compile_program(quantized, config, reuse=not keep, memory_bytes=memory, balance=BALANCES[balance],
+                              pixels=entrance.pixels, progress=lambda layer: progress("compiling", layer))
     progress("writing", str(output))
     write_program(program, output)
     return program

@@ -7,11 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from phantom_compiler.accelerator.host import read_input
+from phantom_compiler.accelerator.host import host_lines, read_input
 from phantom_compiler.accelerator.program import Program
 from phantom_compiler.accelerator.program_file import read_program
+from phantom_compiler.accelerator.whole_file import check_writable, whole_file
 from phantom_sim.network_run import RunSettings, run_golden, run_rtl
+from phantom_sim.recorded import read_tensors, write_tensors
 from phantom_sim.run_result import RunResult
+from phantom_sim.waveform import check_waveform
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from phantom.options import UsageError, console
@@ -54,13 +57,13 @@ def window(text: str) -> tuple[int, int]:
 
 def run_file(
     path: Path, given: Path, *, backend: str, latency: int, bandwidth: float, layers: str | None, compare: bool,
-    wave: Path | None, wave_window: str, threads: int | None,
+    record: Path | None, wave: Path | None, wave_window: str, threads: int | None, outputs: Sequence[Path],
 ) -> RunResult:
-    """Run a program from a file on an input from a file.
+    """Run a program from a file on an input from a file; ``outputs`` are files that will be written behind the run.
 
     Raises
     ------
-    ProgramError, HostError, UsageError
+    ProgramError, HostError, RecordError, WaveformError, UsageError
         A file or an option is wrong.
     RunError
         A job does not end well.
@@ -69,24 +72,42 @@ def run_file(
         raise UsageError(f"--backend must be one of {', '.join(BACKENDS)}, not {backend!r}")
     program = read_program(path)
     wanted = layer_range(program, layers)
-    activations = read_input(program, given)
-    if backend == "golden":
-        if wanted is not None or wave is not None:
-            raise UsageError("--layers and --wave are for --backend rtl")
-        with shown(f"{program.name} on the golden model", layer_costs(program)) as report:
-            return run_golden(program, activations, report)
-    settings = RunSettings(latency, bandwidth, wanted, compare, wave=wave, window=window(wave_window))
+    known = read_tensors(given, program) if given.suffix == ".npz" else read_input(program, given)
+    if wave is not None:
+        if backend == "golden":
+            raise UsageError("--wave is for --backend rtl")
+        check_waveform(wave, program.config)
+    settings = RunSettings(latency, bandwidth, wanted, record is not None, compare, wave=wave,
+                           window=window(wave_window))
+    for output in (*outputs, *([record] if record else [])):
+        _translated(check_writable, output)
+    screen = console()
+    for line in host_lines(program):
+        screen.print(line, soft_wrap=True)
     first, last = wanted or (0, len(program.layers) - 1)
-    with shown(f"{program.name} on the accelerator", layer_costs(program)[first:last + 1]) as report:
-        return run_rtl(program, activations, settings, threads=threads, progress=report)
+    place = "golden model" if backend == "golden" else "accelerator"
+    with shown(f"{program.name} on the {place}", layer_costs(program)[first:last + 1]) as report:
+        result = (run_golden(program, known, report, wanted) if backend == "golden"
+                  else run_rtl(program, known, settings, threads=threads, progress=report))
+    if record is not None:
+        write_tensors(record, program, result.tensors)
+    return result
+
+
+def _translated(action: Callable[[Path], None], path: Path) -> None:
+    """Say in one line why a file cannot be written."""
+    try:
+        action(path)
+    except OSError as error:
+        raise UsageError(f"cannot write {str(path)!r}: {error.strerror or error}") from None
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file."""
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"cannot write {str(path)!r}: {error.strerror}") from None
+    """Write a file; it is there as a whole or as before."""
+    def write(path: Path) -> None:
+        with whole_file(path) as file:
+            file.write(text.encode())
+    _translated(write, path)
 
 
 def layer_costs(program: Program) -> list[float]:

@@ -27,7 +27,7 @@ from phantom_sim.tiles import TILE_HEADERS, lanes_for
 from phantom_sim.verilator import build_library
 from phantom_sim.visible import VISIBLE_FLAGS, make_visible, waiting_streams
 
-__all__ = ["AcceleratorSimulator", "JobResult", "MemoryModel", "MemoryRange", "build_accelerator"]
+__all__ = ["AcceleratorSimulator", "JobResult", "MemoryModel", "MemoryRange", "build_accelerator", "no_waveform"]
 
 HARNESS = Path(__file__).parent / "harness"
 ACCESS_LIMIT = 1000
@@ -38,6 +38,12 @@ LEAST_CHUNK = 1000
 PROGRESS = ("commands", "busy_threads", "read_beats", "write_beats")
 """Counters one of which grows as long as a job goes on."""
 NEVER = (1 << 64) - 1
+
+
+def no_waveform(config: PhantomConfig) -> str:
+    """Why there are no waveforms of a configuration, or ""."""
+    return "" if config.cores <= FLAT_CORES else (
+        f"there is no waveform of {config.cores} cores: a mesh of more than {FLAT_CORES} is simulated in tiles")
 
 
 def build_accelerator(
@@ -56,8 +62,7 @@ def build_accelerator(
     """
     tiled = config.cores > FLAT_CORES if tiled is None else tiled
     if trace and tiled:
-        raise SimulationError(f"there is no waveform of {config.cores} cores: a mesh of more than {FLAT_CORES} is "
-                              "simulated in tiles")
+        raise SimulationError(no_waveform(config))
     verilog = make_visible(cached_accelerator_verilog(config, folder, tiled))
     return build_library(
         verilog, "accelerator_ports" if tiled else ACCELERATOR_MODULE,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -93,6 +93,8 @@ class RunResult:
         Layers whose every value was compared with the golden model.
     difference : str
         The first one, or "".
+    tensors : dict of integer arrays
+        What the layers that ran read and gave, by the numbers of the layers that gave it, if it was recorded.
     """
 
     program: str
@@ -106,6 +108,7 @@ class RunResult:
     memory: dict[str, float] | None = None
     compared: int = 0
     difference: str = ""
+    tensors: Mapping[int, NDArray[np.int64]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""

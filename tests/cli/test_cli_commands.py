@@ -100,7 +100,7 @@ def test_settings_change_a_configuration_file(capsys, tmp_path):
     (["config", "--preset", "tiny", "--set", "threads=two"], "--set: threads must be of type int, not 'two'"),
     (["config", "--config", "/nowhere.toml"], "cannot read configuration '/nowhere.toml': No such file or directory"),
     (["config", "--config", "/"], "cannot read configuration '/': Is a directory"),
-    (["doctor", "--with", "all"], "unknown extra 'all'; extras: fpga, demo, dev, train"),
+    (["doctor", "--with", "all"], "unknown extra 'all'; extras: fpga, demo, dev, train, wave"),
     (["generate", "--preset", "tiny", "--output", UNDER_A_FILE], f"cannot write to '{UNDER_A_FILE}': Not a directory"),
 ])
 def test_wrong_inputs(capsys, arguments, message):

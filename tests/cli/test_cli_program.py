@@ -2,6 +2,8 @@
 
 import csv
 import json
+import subprocess
+import sys
 
 import numpy as np
 import onnx
@@ -11,6 +13,8 @@ from onnx.reference import ReferenceEvaluator
 from phantom_compiler.accelerator.program_file import read_program
 from PIL import Image
 
+import phantom.program_compile
+import phantom.program_run
 from phantom.cli import main
 
 SETTINGS = ["--preset", "tiny", "--set", "stationary_words=16", "--set", "lane_channels=16"]
@@ -120,6 +124,80 @@ def test_ranges_of_layers(capsys, files, program):
     assert "stem" not in said
 
 
+@pytest.mark.parametrize("recorder", ["golden", "rtl"])
+def test_layers_from_recorded_tensors(capsys, files, program, recorder):
+    """What one backend recorded is what layers begin with on both."""
+    tensors, first, second = (files / f"{recorder}.{part}.npz" for part in ("all", "golden", "rtl"))
+    say(capsys, "run", program, "-i", files / "photo.png", "-b", recorder, "--record", tensors)
+    with np.load(tensors) as file:
+        assert file.files == ["input", *(f"{number}.{facts.name}" for number, facts in
+                                         enumerate(read_program(program).layers))]
+        everything = {name: file[name] for name in file.files}
+    for backend, path in (("golden", first), ("rtl", second)):
+        said = say(capsys, "run", program, "-i", tensors, "-b", backend, "--layers", "sum-mean", "--record", path)
+        assert "sum" in said and "mean" in said and "stem" not in said and "fc" not in said
+        with np.load(path) as file:
+            assert file.files == ["1.pool", "2.block", "3.sum", "4.mean"]
+            for name in file.files:
+                assert file[name].dtype == everything[name].dtype == np.uint8
+                np.testing.assert_array_equal(file[name], everything[name])
+        # what these layers read is enough for them, and for no layer before them
+        say(capsys, "run", program, "-i", path, "-b", backend, "--layers", "3-4")
+        assert wrong(capsys, "run", program, "-i", path, "-b", backend) == (
+            "the input is not among the recorded tensors, and is needed from layer 'stem' on")
+        assert wrong(capsys, "run", program, "-i", path, "-b", backend, "--layers", "pool-sum") == (
+            "the output of layer 'stem' is not among the recorded tensors, and is needed from layer 'pool' on")
+
+
+@pytest.mark.parametrize(("arrays", "message"), [
+    ({"7.fc": np.zeros(4, int)}, "'7.fc' is no tensor of program 'small'"),
+    ({"input": np.zeros((1, 14, 13, 3), int)}, "'input' must have shape (1, 3, 14, 13), not (1, 14, 13, 3)"),
+    ({"input": np.full(SHAPE, -1)}, "'input' must hold integers in 0..255, not -1"),
+    ({"input": np.zeros(SHAPE)}, "'input' must be an array of integers, not float64"),
+])
+def test_wrong_tensors(capsys, files, program, arrays, message):
+    np.savez(files / "x.npz", **arrays)
+    assert wrong(capsys, "run", program, "-i", files / "x.npz") == f"{files / 'x.npz'}: {message}"
+
+
+def test_the_host_is_listed_before_the_run(capsys, files, program):
+    lines = ["on the host, before the layers: turned (Transpose)", "on the host, after the layers: classes (Softmax)"]
+    said = say(capsys, "run", program, "-i", files / "photo.png")
+    assert said.splitlines()[:2] == lines and said.splitlines()[2].startswith("by ")
+    assert all(line in say(capsys, "inspect", program) for line in lines)
+
+
+def test_outputs_are_tried_before_the_run(capsys, files, program, monkeypatch):
+    monkeypatch.setattr(phantom.program_run, "run_golden", lambda *arguments: pytest.fail("it ran"))
+    for option in ("--json", "--csv", "--record"):
+        said = wrong(capsys, "run", program, "-i", files / "photo.png", option, files)
+        assert said == f"cannot write {str(files)!r}: Is a directory"
+    monkeypatch.setattr(phantom.program_compile, "read_network", lambda *arguments: pytest.fail("it was read"))
+    said = wrong(capsys, "compile", files / "small.onnx", "-o", files / "no" / "x.phantom", *SETTINGS)
+    assert said == f"cannot write {str(files / 'no' / 'x.phantom')!r}: No such file or directory"
+
+
+def test_figures_into_a_pipe(files, program):
+    said = subprocess.run([sys.executable, "-m", "phantom", "run", program, "-i", files / "photo.png", "--csv",
+                           "/dev/stdout"], capture_output=True, text=True, check=True).stdout
+    assert "cycles,utilization" in said and "\nfc,Conv2d,16,20," in said and "espresso" in said
+
+
+@pytest.mark.parametrize("level", ["inter-core", "intra-core", "none"])
+def test_load_balancing_levels(capsys, files, program, level):
+    """Other programs for the same values."""
+    other = files / f"{level}.phantom"
+    say(capsys, "compile", files / "small.onnx", "-o", other, *SETTINGS, "--calibration", files / "photo.png",
+        "--labels", files / "names.txt", "--balance", level)
+    assert other.read_bytes() != program.read_bytes()
+    say(capsys, "run", other, "-i", files / "photo.png", "-b", "rtl", "--record", files / "other.npz")
+    say(capsys, "run", program, "-i", files / "photo.png", "--record", files / "own.npz")
+    with np.load(files / "other.npz") as found, np.load(files / "own.npz") as expected:
+        assert found.files == expected.files
+        for name in found.files:
+            np.testing.assert_array_equal(found[name], expected[name])
+
+
 def test_inspect(capsys, program):
     said, found = say(capsys, "inspect", program), read_program(program)
     for facts in found.layers:
@@ -160,6 +238,7 @@ def test_compile_options(capsys, files):
     (["{model}", "--pixels", "1"], "--pixels must be SCALE,OFFSET, not '1'"),
     (["{model}", "--labels", "nothing"], "cannot read 'nothing': No such file or directory"),
     (["{model}", "--calibration", "{names}"], "{names}: neither an image nor an array in the format .npy"),
+    (["{model}", "--balance", "all"], "--balance must be one of both, inter-core, intra-core, none, not 'all'"),
     (["{model}", "--shape", "1,x"], "--shape must be positive integers with commas between them, not '1,x'"),
 ])
 def test_wrong_compile(capsys, files, arguments, message):
@@ -175,16 +254,22 @@ def test_memory_that_is_too_small(capsys, files):
 
 @pytest.mark.parametrize(("arguments", "message"), [
     (["-i", "{image}", "-b", "tpu"], "--backend must be one of golden, rtl, not 'tpu'"),
-    (["-i", "{image}", "--layers", "0-1"], "--layers and --wave are for --backend rtl"),
+    (["-i", "{image}", "--wave", "x.vcd"], "--wave is for --backend rtl"),
     (["-i", "{image}", "-b", "rtl", "--layers", "4-99"], "--layers must be A-B, numbers in 0..5 or names of layers, "
      "not '4-99'"),
     (["-i", "{image}", "-b", "rtl", "--wave-window", "9:3"], "--wave-window must be A:B with A < B, cycles, not '9:3'"),
     (["-i", "{model}"], "{model}: neither an image nor an array in the format .npy"),
     (["-i", "missing.npy"], "cannot read 'missing.npy': No such file or directory"),
-    (["-i", "{image}", "--json", "/dev/null/x"], "cannot write '/dev/null/x': Not a directory"),
+    *((["-i", "{image}", option, "/dev/null/x"], "cannot write '/dev/null/x': Not a directory")
+      for option in ("--json", "--csv", "--record")),
+    (["-i", "{image}", "-b", "rtl", "--wave", "no/x.vcd"], "cannot write 'no/x.vcd': No such file or directory"),
+    (["-i", "{names}.npz"], "cannot read '{names}.npz': No such file or directory"),
+    (["-i", "{fake}"], "{fake}: not a file of recorded tensors"),
 ])
 def test_wrong_run(capsys, files, program, arguments, message):
-    names = {"image": files / "photo.png", "model": files / "small.onnx"}
+    names = {"image": files / "photo.png", "model": files / "small.onnx", "names": files / "names",
+             "fake": files / "fake.npz"}
+    names["fake"].write_text("no archive")
     said = wrong(capsys, "run", program, *(one.format(**names) for one in arguments))
     assert said == message.format(**names)
 
@@ -212,5 +297,5 @@ def test_damaged_programs(capsys, files, program):
 def test_no_waveform_of_large_meshes(capsys, files):
     say(capsys, "compile", files / "small.onnx", "-o", files / "paper.phantom", "--preset", "paper")
     said = wrong(capsys, "run", files / "paper.phantom", "-i", files / "photo.png", "-b", "rtl", "--no-compare",
-                 "--wave", files / "x.vcd", status=1)
+                 "--wave", files / "x.vcd")
     assert said.startswith("there is no waveform of 28 cores")

@@ -243,3 +243,10 @@ def test_waveform(tmp_path):
     text = (tmp_path / "x.vcd").read_text()
     times = [int(line[1:]) for line in text.splitlines() if line.startswith("#")]
     assert "commands_count" in text and 200 <= len(times) <= 402 and times[-1] - times[0] <= 2000
+    fst = pytest.importorskip("pylibfst", reason="pylibfst has no wheel for this platform (pip install pylibfst)")
+    assert run_rtl(program, activations, RunSettings(wave=tmp_path / "x.fst", window=(100, 300))).total == plain.total
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.fst", "x.vcd"]
+    reader = fst.lib.fstReaderOpen(str(tmp_path / "x.fst").encode())
+    assert (fst.lib.fstReaderGetStartTime(reader), fst.lib.fstReaderGetEndTime(reader)) == (times[0], times[-1])
+    assert fst.lib.fstReaderGetVarCount(reader) == text.count("$var ")
+    fst.lib.fstReaderClose(reader)

@@ -13,9 +13,9 @@ import phantom_golden as golden
 from numpy.typing import NDArray
 
 from phantom_compiler.accelerator.program import Pixels, Program
-from phantom_compiler.frontend.partition import run_host
+from phantom_compiler.frontend.partition import host_engine, host_nodes, run_host
 
-__all__ = ["Entrance", "HostError", "classes", "final_outputs", "read_input"]
+__all__ = ["Entrance", "HostError", "classes", "final_outputs", "host_lines", "read_input"]
 
 Real = NDArray[np.float32]
 
@@ -156,3 +156,11 @@ def classes(program: Program, outputs: Sequence[Real], count: int = 5) -> list[t
     if len(program.labels) != len(scores):
         return []
     return [(program.labels[i], float(scores[i])) for i in np.argsort(-scores, kind="stable")[:count]]
+
+
+def host_lines(program: Program) -> list[str]:
+    """What does not run on the accelerator, a line for each host partition: operators with their names in the file."""
+    parts = {"before": program.before, "after": program.after}
+    found = [f"on the host, {place} the layers: {', '.join(names)}" for place, model in parts.items()
+             if (names := host_nodes(model))]
+    return [*found, f"by {host_engine()}"] if found else ["on the host: no operator of the network"]

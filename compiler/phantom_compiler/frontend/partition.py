@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from phantom_compiler.frontend.builder import Tensor
 
-__all__ = ["after_model", "before_model", "host_nodes", "run_host"]
+__all__ = ["after_model", "before_model", "host_engine", "host_nodes", "run_host"]
 
 
 def _submodel(
@@ -78,6 +78,15 @@ def host_nodes(model: bytes | None) -> list[str]:
         return []
     return [f"{node.name or node.output[0]} ({node.op_type})" for node in onnx.load_from_string(model).graph.node
             if not node.name.startswith("phantom.")]
+
+
+def host_engine() -> str:
+    """What runs host partitions: ONNX Runtime, or without it the reference operators of ONNX."""
+    try:
+        import onnxruntime
+    except ImportError:
+        return f"the reference operators of ONNX {onnx.__version__}"
+    return f"ONNX Runtime {onnxruntime.__version__}"
 
 
 def run_host(model: bytes, *inputs: NDArray[Any]) -> list[NDArray[Any]]:

@@ -40,10 +40,10 @@ LOSSES = {"drain": "drain", "rows": "no row", "items": "no item", "tiles": "tile
 
 @dataclass(frozen=True)
 class Case:
-    """A layer with the densities of its channels in the calibration."""
+    """A layer with the nonzeros of its activations in the calibration."""
 
     values: LayerValues
-    density: NDArray[np.float64]
+    seen: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -66,18 +66,19 @@ def layers(photo: str, calibration: str, wanted: list[str], config: PhantomConfi
     steps = [vgg16_layers(network, load_photo(name), config) for name in (photo, calibration)]
     for name, values, known in zip(NAMES, *steps, strict=False):
         if name in wanted:
-            yield Case(values, (known.activations != 0).mean(axis=(0, 2, 3)))
+            yield Case(values, known.activations != 0)
         if name == wanted[-1]:
             return
 
 
 def lower(case: Case, config: PhantomConfig, balance: Balance = Balance.BOTH, calibrated: bool = True) -> MeshProgram:
     """A slice of output rows from the middle of a layer, with all filters."""
-    values, density = case.values, case.density if calibrated else None
+    values, seen = case.values, case.seen if calibrated else None
     rows, height = ROWS[values.quantized.layer.name], values.accumulators.shape[2]
     start = (height - rows) // 2
-    return lower_to_mesh(values.quantized.layer, values.activations, config, balance=balance, density=density,
-                         select=Selection(rows=(start, start + rows)))
+    density = None if seen is None else seen.mean(axis=(0, 2, 3))
+    return lower_to_mesh(values.quantized.layer, values.activations, config, balance=balance, seen=seen,
+                         density=density, select=Selection(rows=(start, start + rows)))
 
 
 def measure(program: MeshProgram) -> Measured:

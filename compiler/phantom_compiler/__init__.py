@@ -8,7 +8,8 @@ from phantom_compiler.lowering import lower
 from phantom_compiler.packing import pack, payload_words, unpack
 from phantom_compiler.problem import Selection
 from phantom_compiler.program import CoreProgram
-from phantom_compiler.tiling import Sharing, Tiling, find_tiling
+from phantom_compiler.search import find_tiling
+from phantom_compiler.tiling import Sharing, Tiling
 from phantom_compiler.transposed import TransposedConv2d
 
 __all__ = [

@@ -16,7 +16,8 @@ from phantom_compiler.problem import Problem, Selection
 from phantom_compiler.program import CoreProgram
 from phantom_compiler.rows import RowSource, row_source
 from phantom_compiler.schedule import deal, make_schedule
-from phantom_compiler.tiling import Sharing, Tiling, find_tiling
+from phantom_compiler.search import find_tiling
+from phantom_compiler.tiling import Sharing, Tiling
 
 __all__ = ["blocks_of_tiles", "layer_fields", "lower", "lower_problem", "output_places"]
 

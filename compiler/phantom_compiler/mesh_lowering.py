@@ -15,6 +15,7 @@ from phantom_hw.config import PhantomConfig
 from phantom_hw.core.layouts import layer_layout, stationary_layout
 from phantom_hw.mesh.packets import moving_packet, stationary_packet
 
+from phantom_compiler.activity import Activity
 from phantom_compiler.balance import Balance
 from phantom_compiler.beats import moving_beats, of_mesh_column, stationary_beats
 from phantom_compiler.layer import Layer
@@ -24,7 +25,8 @@ from phantom_compiler.packing import pack, pack_bytes, payload_words
 from phantom_compiler.problem import Problem, Selection
 from phantom_compiler.rows import row_source
 from phantom_compiler.schedule import deal, make_schedule, wide_core
-from phantom_compiler.tiling import Array, Tiling, find_tiling
+from phantom_compiler.search import find_tiling
+from phantom_compiler.tiling import Array, Tiling
 
 __all__ = ["lower_to_mesh"]
 
@@ -34,7 +36,8 @@ Words = NDArray[np.uint32]
 
 def lower_to_mesh(
     layer: Layer, activations: NDArray[Any], config: PhantomConfig, *, select: Selection | None = None,
-    balance: Balance = Balance.BOTH, density: NDArray[np.float64] | None = None, tiling: Tiling | None = None,
+    balance: Balance = Balance.BOTH, density: NDArray[np.float64] | None = None,
+    seen: NDArray[np.bool_] | None = None, tiling: Tiling | None = None,
 ) -> MeshProgram:
     """Lower a layer for a mesh.
 
@@ -50,6 +53,8 @@ def lower_to_mesh(
         Levels of load balancing that are on.
     density : float array, shape (channels of the moving operand,), optional
         Share of nonzeros expected in each channel, from a calibration; rows are dealt to PE rows by it.
+    seen : bool array, optional
+        Nonzeros of the activations in a calibration, of the same shape; the search takes them for those of this run.
     tiling : Tiling, optional
         Use this one instead of a search.
 
@@ -60,7 +65,12 @@ def lower_to_mesh(
     """
     layer.validate(config, activations, select)
     problem = layer.problem(activations, select).flattened()
-    tiling = tiling or find_tiling(problem, config, Array.mesh(config))
+    if tiling is None:
+        activity = None
+        if seen is not None:
+            known = layer.problem(seen.astype(np.int8), select).flattened().moving != 0
+            activity = Activity(problem, float(known.mean()), known)
+        tiling = find_tiling(problem, config, Array.mesh(config), activity)
     return _lower(problem, config, balance, density, tiling)
 
 

@@ -211,7 +211,8 @@ class _Quantizer:
         done = CalibratedLayer(quantized, bias, mult, shift, lo, hi, given.scale, scale, scales,
                                np.asarray(layer.bias, np.float32))
         results = done.requantize(accumulators)
-        node = Node(done, reads, signed, (given.data != 0).mean(axis=(0, 2, 3)))
+        seen = given.data != 0
+        node = Node(done, reads, signed, seen.mean(axis=(0, 2, 3)), seen)
         return NodeValues(node, results, scale, LayerValues(done, given.data, results, accumulators))
 
     def _average(self, reads: tuple[int, ...], layer: AveragePool, given: _Value) -> NodeValues:

@@ -13,7 +13,7 @@ from phantom_hw.config import PhantomConfig
 from phantom_compiler.convolution import Conv1d, Conv2d
 from phantom_compiler.fully_connected import FullyConnected
 from phantom_compiler.layer import Layer, LayerError
-from phantom_compiler.tiling import find_tiling
+from phantom_compiler.search import find_tiling
 from phantom_compiler.transposed import TransposedConv2d
 
 __all__ = ["CYCLES", "KINDS", "random_layer"]

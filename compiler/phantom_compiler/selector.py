@@ -1,4 +1,4 @@
-"""How long a PE takes for an item: the top-down selector on a sample of items and random activations."""
+"""How long a PE takes for an item: the top-down selector on a sample of items and activations."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from phantom_hw.config import PhantomConfig
 
-__all__ = ["cycles_per_item", "sample_items"]
+__all__ = ["busy_cycles", "item_cycles", "sample_items"]
 
-SAMPLE = 128  # items
-CONCENTRATION = 2.0  # of the Beta distribution of rows' densities: many rows are much denser or emptier than the mean
 
 
 @numba.njit(cache=True)
@@ -54,44 +52,50 @@ def _run(
     return cycles
 
 
-def sample_items(masks: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Take a few items, ``[items, T]``, as many of each number of nonzeros as there are in all."""
+def sample_items(masks: NDArray[np.bool_], count: int) -> NDArray[np.int64]:
+    """Choose ``count`` of the items ``[items, T]``, as many of each number of nonzeros as there are in all."""
     if not len(masks):
-        return masks
+        return np.zeros(0, np.int64)
     by_weight = np.argsort(masks.sum(axis=1, dtype=np.uint8), kind="stable")
-    chosen = by_weight[(np.arange(SAMPLE) * 2 + 1) * len(masks) // (2 * SAMPLE)]
-    return masks[np.random.default_rng(0).permutation(chosen)]
+    chosen = by_weight[(np.arange(count) * 2 + 1) * len(masks) // (2 * count)]
+    return np.random.default_rng(0).permutation(chosen)
 
 
-def cycles_per_item(
-    sample: NDArray[np.bool_], density: float, used: NDArray[np.bool_], config: PhantomConfig
+def busy_cycles(counts: NDArray[Any], config: PhantomConfig) -> int:
+    """Cycles that a PE spends on items one after another if it never waits; ``counts`` are their products, ``[items,
+    positions]``.
+    """
+    groups = -(-counts.shape[1] // config.group)
+    padded = np.zeros((len(counts), groups * config.group), np.int64)
+    padded[:, :counts.shape[1]] = counts
+    return int(_run(padded.reshape(-1, config.group), groups, config.window_groups, config.refill_groups,
+                    config.threads, config.tds == "in_order", config.skip_empty))
+
+
+def item_cycles(
+    sample: NDArray[np.bool_], hits: NDArray[np.bool_], met: float, config: PhantomConfig, *, skips_zeros: bool
 ) -> tuple[float, float]:
     """Estimate the cycles that a PE spends on an item if it never waits, and the part of the rows that is sent.
 
-    Rows of zeros are not sent, and their items take no time.
+    How many threads are busy is taken from the sample, but not how many products there are, which varies more from
+    sample to sample.
 
     Parameters
     ----------
     sample : bool array, shape (items, T)
-        Items as :func:`sample_items` gives them.
-    density : float
-        Nonzeros of the moving operand. Those of a row are drawn around it: activations are dense in some channels and
-        places and rare in others, so that in a dense row an item of two taps has two products at nearly every position.
-    used : bool array, shape (positions,)
-        The output positions of a row that exist.
+        Items, as many of each kind as there are in all.
+    hits : bool array, shape (items, positions, T)
+        What each of them meets.
+    met : float
+        Nonzeros that a tap meets in a row, on average over all rows.
     config : PhantomConfig
+    skips_zeros : bool
+        Rows of zeros are not sent, and their items take no time.
     """
     if not len(sample):
         return 0.0, 0.0
-    groups = -(-len(used) // config.group)
-    rng = np.random.default_rng(1)
-    mean = min(max(density, 1e-3), 1 - 1e-3)
-    of_rows = rng.beta(CONCENTRATION * mean, CONCENTRATION * (1 - mean), SAMPLE) * (density > 0)
-    hits = rng.random((SAMPLE, len(used), sample.shape[1]), np.float32) < of_rows[:, None, None]
-    hits &= used[:, None]
-    sent = hits.any(axis=(1, 2))
-    counts = np.zeros((int(sent.sum()), groups * config.group), np.int64)
-    counts[:, :len(used)] = (hits & sample[:, None])[sent].sum(axis=2)
-    cycles = _run(counts.reshape(-1, config.group), groups, config.window_groups, config.refill_groups, config.threads,
-                  config.tds == "in_order", config.skip_empty)
-    return cycles / SAMPLE, float(sent.mean())
+    sent = hits.any(axis=(1, 2)) if skips_zeros else np.ones(len(hits), bool)
+    counts = (hits & sample[:, None])[sent].sum(axis=2)
+    cycles, products = busy_cycles(counts, config), int(counts.sum())
+    expected = float(sample.sum()) * met
+    return cycles / len(sample) * (expected / products if products else 1.0), float(sent.mean())

@@ -10,13 +10,15 @@ from enum import Enum
 import numpy as np
 from phantom_hw.config import PhantomConfig
 
+from phantom_compiler.activity import Activity
 from phantom_compiler.balance import deal_filters
 from phantom_compiler.geometry import RowGeometry
 from phantom_compiler.problem import Problem
-from phantom_compiler.selector import cycles_per_item, sample_items
+from phantom_compiler.selector import item_cycles, sample_items
 
-__all__ = ["Array", "Sharing", "Tiling", "find_tiling", "tilings"]
+__all__ = ["Array", "Sharing", "Tiling", "row_beats", "tilings", "with_mesh_cycles"]
 
+SAMPLE = 384  # items that stand for all of them
 WIDTH_CHOICES = 10  # numbers of stretches tried beyond the fewest that fit a row slot
 CONTENTION = 4  # fitted to core simulations of VGG16 layers, which it meets within 5 %
 TILE_OVERHEAD = 6  # cycles a tile costs beyond its work
@@ -53,6 +55,8 @@ class Array:
     bus_bytes : int
         Bytes of a word of the bus by which results leave as slots, and come back as the next layer's activations; 0 if
         results do not go to memory.
+    skips_zeros : bool
+        Rows of zeros are not sent.
     """
 
     cores: int
@@ -61,11 +65,12 @@ class Array:
     lanes: int
     positions: int
     bus_bytes: int = 0
+    skips_zeros: bool = False
 
     @classmethod
     def core(cls, config: PhantomConfig) -> Array:
         """One core."""
-        return cls(1, config.pe_cols, config.pe_cols, 1, config.acc_depth)
+        return cls(1, config.pe_cols, config.pe_cols, 1, config.acc_depth, skips_zeros=True)
 
     @classmethod
     def mesh(cls, config: PhantomConfig) -> Array:
@@ -205,19 +210,27 @@ class _Loads:
         return self._known[columns, depth]
 
 
+def row_beats(geometry: RowGeometry, config: PhantomConfig, array: Array) -> int:
+    """Cycles of a row on the moving link: for its values, its masks, or its reads of the moving buffer."""
+    groups = -(-geometry.positions // config.group)
+    beats = max(-(-geometry.row_values // config.moving_link), -(-groups // config.mask_groups))
+    if not array.bus_bytes:
+        return beats
+    reads = sum(-(-(geometry.positions + spread) // config.moving_link) for _, _, spread, _ in geometry.planes)
+    return max(beats, geometry.parts * reads)
+
+
 def _cost(
     problem: Problem, config: PhantomConfig, array: Array, geometry: RowGeometry, sharing: Sharing, depth: int,
     statistics: _Statistics, loads: _Loads,
 ) -> tuple[float, float]:
     """Cycles of the layer: for each tile the slowest of both links, the PEs and the drain; and those of the mesh."""
-    images, filters = problem.out_shape[:2]
-    rows, columns = problem.out_size
+    (images, filters), (rows, columns) = problem.out_shape[:2], problem.out_size
     blocks = -(-images * -(-rows // geometry.height) * -(-columns // geometry.width) // array.cores)
     per_group = filters // problem.groups
     density = statistics.items / statistics.rows  # of items
     deep = busiest = float(depth)  # filters of a column in a tile, on average; work of the busiest one
-    groups = -(-geometry.positions // config.group)
-    beats = max(-(-geometry.row_values // config.moving_link), -(-groups // config.mask_groups))
+    beats = row_beats(geometry, config, array)
     if sharing is Sharing.NOTHING:
         together = depth // per_group
         tiles = -(-problem.groups // (together * array.columns)) * blocks
@@ -243,48 +256,52 @@ def _cost(
     # the first tile's work and the last one's drain overlap with nothing
     work_cycles = _together(moving, stationary, compute + outputs)
     cycles = work_cycles + (tiles - 1) * (max(work_cycles, drain) + TILE_OVERHEAD) + drain
+    return _with_slots(problem, config, array, geometry, cycles)
+
+
+def _with_slots(
+    problem: Problem, config: PhantomConfig, array: Array, geometry: RowGeometry, cycles: float
+) -> tuple[float, float]:
+    """Cycles with the next layer's reads, and those of the mesh, from those of the mesh alone."""
     if not array.bus_bytes:
         return cycles, cycles
     # slots are written while the mesh works, and read by the next layer while it does not
+    (images, filters), (rows, columns) = problem.out_shape[:2], problem.out_size
     slots = images * filters * -(-rows // geometry.height) * -(-columns // geometry.width)
     words = -(-(config.chunk + geometry.width * geometry.height * config.act_width) // (8 * array.bus_bytes))
     cycles = max(cycles, slots * words)
     return cycles + slots * words, cycles
 
 
-def find_tiling(problem: Problem, config: PhantomConfig, array: Array | None = None) -> Tiling:
-    """Return the tiling that the cost estimate likes best; there is always one, a tap and a position at a time.
-
-    Parameters
-    ----------
-    problem : Problem
-    config : PhantomConfig
-    array : Array, optional
-        What shares the work; by default one core.
-    """
-    return min(tilings(problem, config, array), key=lambda tiling: tiling.cycles)
+def with_mesh_cycles(
+    tiling: Tiling, cycles: float, problem: Problem, config: PhantomConfig, array: Array
+) -> Tiling:
+    """A tiling with another estimate of the cycles in which the mesh works."""
+    total, mesh = _with_slots(problem, config, array, tiling.geometry, cycles)
+    return replace(tiling, cycles=total, mesh_cycles=mesh)
 
 
 def tilings(
-    problem: Problem, config: PhantomConfig, array: Array | None = None, density: float | None = None
+    problem: Problem, config: PhantomConfig, array: Array | None = None, activity: Activity | None = None
 ) -> Iterator[Tiling]:
     """All tilings that the search looks at, with their estimates.
 
-    ``density`` is the share of nonzeros in the moving operand, by default that of the problem's.
+    ``activity`` tells the nonzeros of the moving operand, by default their share in the problem's.
     """
     array = array or Array.core(config)
     nonzero, loads = problem.stationary != 0, _Loads(problem)
-    if density is None:
-        density = float(np.count_nonzero(problem.moving)) / problem.moving.size
+    activity = activity or Activity.of_moving(problem)
     for taps, parts in _arrangements(problem, config.threads):
         masks = None
         for geometry in _stretches(problem, taps, parts, config, array):
             if masks is None:
                 masks = geometry.arrange(nonzero, config.threads)
                 filled = np.asarray(np.any(masks, axis=2))
-                items, sample = float(filled.sum()) / len(filled), sample_items(masks[filled])
-            used = geometry.outputs()[0] >= 0
-            statistics = _Statistics(masks.shape[1], items, *cycles_per_item(sample, density, used, config))
+                items, chosen = float(filled.sum()) / len(filled), sample_items(masks[filled], SAMPLE)
+                sample, rows = masks[filled][chosen], np.nonzero(filled)[1][chosen]
+            hits, met = activity.hits(geometry, rows, config.threads)
+            statistics = _Statistics(masks.shape[1], items, *item_cycles(
+                sample, hits, met, config, skips_zeros=array.skips_zeros))
             for sharing, members, together in _sharings(problem, array):
                 lanes = array.columns if sharing is Sharing.NOTHING else sharing.width(array.columns, array.of_core)
                 for depth in _depths(members, together, lanes, config.acc_depth // geometry.positions):

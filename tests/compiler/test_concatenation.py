@@ -125,10 +125,10 @@ def test_layers_that_cannot_write_the_slots_are_copied(monkeypatch):
     """As if one of three convolutions could not."""
     from phantom_compiler.accelerator import network as module
 
-    def plan(quantized, form, shape, config, density, signed, slots):
+    def plan(quantized, form, shape, config, density, signed, slots, *more):
         if slots is not None and quantized.layer.weights.shape[0] == 7:
             raise LayerError("does not fit")
-        return original(quantized, form, shape, config, density, signed, slots)
+        return original(quantized, form, shape, config, density, signed, slots, *more)
 
     original = module.plan_layer
     monkeypatch.setattr(module, "plan_layer", plan)

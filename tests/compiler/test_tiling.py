@@ -4,11 +4,21 @@ import numpy as np
 import pytest
 from phantom_compiler import Conv2d, FullyConnected, Sharing, find_tiling
 from phantom_compiler.random_layers import KINDS, random_layer
-from phantom_compiler.selector import cycles_per_item, sample_items
+from phantom_compiler.selector import item_cycles, sample_items
 from phantom_compiler.tiling import tilings
 from phantom_hw.config import PhantomConfig
 
 CONFIG = PhantomConfig(threads=3, lookahead=12, group=4)
+
+
+ITEMS = 400
+
+
+def estimate(masks, hits, config=CONFIG, skips_zeros=True):
+    """Of items that all meet the same, ``[positions, T]``."""
+    sample = masks[sample_items(masks, ITEMS)]
+    return item_cycles(sample, np.broadcast_to(hits, (ITEMS, *hits.shape)), float(hits.sum()) / hits.shape[1], config,
+                       skips_zeros=skips_zeros)
 
 
 @pytest.mark.parametrize(("bits", "cycles"), [
@@ -17,27 +27,25 @@ CONFIG = PhantomConfig(threads=3, lookahead=12, group=4)
     ([0, 1, 0], 20 / 3),
 ])
 def test_selector_on_dense_rows(bits, cycles):
-    masks = np.array([bits] * 7, bool)
-    estimate, sent = cycles_per_item(sample_items(masks), 1.0, np.ones(20, bool), CONFIG)
+    found, sent = estimate(np.array([bits] * 7, bool), np.ones((20, 3), bool))
     assert sent == 1.0
-    assert estimate == pytest.approx(cycles, rel=0.03)
+    assert found == pytest.approx(cycles, rel=0.03)
 
 
 def test_selector_fills_up_with_what_fits():
-    masks = np.array([[1, 1, 0], [0, 0, 1]] * 20, bool)
-    estimate, _ = cycles_per_item(sample_items(masks), 1.0, np.ones(20, bool), PhantomConfig(
-        threads=3, lookahead=32, group=1))
-    in_order, _ = cycles_per_item(sample_items(masks), 1.0, np.ones(20, bool), PhantomConfig(
-        threads=3, lookahead=32, group=1, tds="in_order"))
-    assert 10 <= estimate < in_order <= 20
+    masks, hits = np.array([[1, 1, 0], [0, 0, 1]] * 20, bool), np.ones((20, 3), bool)
+    freely, _ = estimate(masks, hits, PhantomConfig(threads=3, lookahead=32, group=1))
+    in_order, _ = estimate(masks, hits, PhantomConfig(threads=3, lookahead=32, group=1, tds="in_order"))
+    assert 10 <= freely < in_order <= 20
 
 
-def test_rows_of_zeros_are_not_sent():
-    masks = np.ones((9, 3), bool)
-    assert cycles_per_item(sample_items(masks), 0.0, np.ones(20, bool), CONFIG)[1] == 0.0
-    _, sent = cycles_per_item(sample_items(masks), 0.1, np.ones(1, bool), CONFIG)
-    assert 0.1 < sent < 0.5
-    assert cycles_per_item(sample_items(masks[:0]), 0.5, np.ones(20, bool), CONFIG) == (0.0, 0.0)
+def test_rows_of_zeros():
+    """They are not sent, or pass through the window at L_f entries a cycle."""
+    masks, hits = np.ones((9, 3), bool), np.zeros((24, 3), bool)
+    assert estimate(masks, hits) == (0.0, 0.0)
+    found, sent = estimate(masks, hits, skips_zeros=False)
+    assert sent == 1.0 and found == pytest.approx(24 / CONFIG.lookahead, rel=0.02)
+    assert item_cycles(masks[:0], np.zeros((0, 24, 3), bool), 0.0, CONFIG, skips_zeros=True) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -12,7 +12,7 @@ from phantom_hw.config import PhantomConfig
 from phantom_compiler.accelerator.commands import CommandStream
 from phantom_compiler.accelerator.image import MemoryImage
 from phantom_compiler.accelerator.plan import channels_of_set, slots_of
-from phantom_compiler.accelerator.source import layer_input
+from phantom_compiler.accelerator.source import layer_activity, layer_input
 from phantom_compiler.accelerator.tensor import TensorFormat
 from phantom_compiler.accelerator.vector import emit_vector
 from phantom_compiler.accelerator.vector_layers import Concat, MaxPool2d
@@ -165,8 +165,8 @@ def _common_slots(nodes: Sequence[Node], shapes: Sequence[Shape], members: list[
             continue
         found: dict[Slots, float] = {}
         problem = layer_input(node.operation.layer, shapes[1 + node.inputs[0]]).problem
-        mean = node.density if isinstance(node.density, float) else float(node.density.mean())
-        for tiling in tilings(problem, config, Array.accelerator(config), mean):
+        activity = layer_activity(node.operation.layer, problem, node.density, node.seen)
+        for tiling in tilings(problem, config, Array.accelerator(config), activity):
             slots = slots_of(tiling)
             if (tiling.sharing is not Sharing.FILTERS and channels_of_set(config, tiling) <= config.lane_channels
                     and slots[0] * slots[1] <= most_positions(config)):

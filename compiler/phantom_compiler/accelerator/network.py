@@ -48,12 +48,15 @@ class Node:
         Whether its output uses the signed range.
     density : float, or float array of shape (channels,)
         Share of nonzero activations expected in its input.
+    seen : bool array, shape (images, channels, rows, columns), optional
+        Nonzeros of its input in a calibration. Only for compiling: a program does not keep it.
     """
 
     operation: QuantizedLayer | VectorLayer
     inputs: tuple[int, ...]
     signed: bool
     density: float | NDArray[np.float64] = 0.5
+    seen: NDArray[np.bool_] | None = None
 
     @property
     def name(self) -> str:
@@ -216,7 +219,7 @@ def _plan_layer(
         if isinstance(operation.layer, FullyConnected):
             raise operation.layer.error("must be given as a convolution")
         return plan_layer(operation, inputs[0], inputs[0].shape, config, node.density, node.signed, slots,
-                          balance)
+                          balance, node.seen)
     return plan_vector(operation, tuple(inputs), config, node.signed, slots)
 
 

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
+from numpy.typing import NDArray
 from phantom_hw.config import PhantomConfig
 
 from phantom_compiler.accelerator.bands import Bands, cut_into_bands
 from phantom_compiler.accelerator.pieces import waiting
 from phantom_compiler.accelerator.sets import Density, FilterSet, Limits, make_sets
-from phantom_compiler.accelerator.source import LayerInput, layer_input
+from phantom_compiler.accelerator.source import LayerInput, layer_activity, layer_input
 from phantom_compiler.accelerator.tensor import TensorFormat
 from phantom_compiler.balance import Balance
 from phantom_compiler.quantized import QuantizedLayer
+from phantom_compiler.search import ranked
 from phantom_compiler.tiling import Array, Sharing, Tiling, tilings
 
 __all__ = ["LayerPlan", "channels_of_set", "plan_layer", "slots_of"]
 
 
-PLANS = 6
+TIE = 0.03
+"""Estimates that differ by less are taken for equal: the output that takes least of the memory on the chip wins."""
+PLANS = 8
 """Tilings whose sets are made, the best ones of the search, until none can be better than what was found."""
 
 
@@ -89,9 +94,15 @@ def _readable(source: LayerInput, form: TensorFormat, tiling: Tiling) -> bool:
     return True
 
 
+def _room(plan: LayerPlan) -> int:
+    """Bytes that the output takes in the memory on the chip, if there is one."""
+    return replace(plan.output, compact=True).bytes if plan.config.on_chip_words else 0
+
+
 def plan_layer(
     quantized: QuantizedLayer, form: TensorFormat, shape: tuple[int, ...], config: PhantomConfig, density: Density,
     out_signed: bool, slots: tuple[int, int] | None = None, balance: Balance = Balance.BOTH,
+    seen: NDArray[np.bool_] | None = None,
 ) -> LayerPlan:
     """Take the tiling that is expected to be the fastest, with what is waited for, of those that fit the memories.
 
@@ -111,6 +122,8 @@ def plan_layer(
         That the output's slots must have.
     balance : Balance
         Levels of load balancing that are on.
+    seen : bool array, optional
+        Nonzeros of the activations in a calibration; by default they are drawn by their density.
 
     Raises
     ------
@@ -122,24 +135,28 @@ def plan_layer(
     source = layer_input(layer, shape)
     if form.shape != source.shape:
         raise layer.error(f"the input must have shape {source.shape}, not {form.shape}")
-    mean = density if isinstance(density, float) else float(density.mean())
-    searched = sorted(tilings(source.problem, config, Array.accelerator(config), mean), key=lambda one: one.cycles)
-    small: set[str] = set()
+    activity, array = layer_activity(layer, source.problem, density, seen), Array.accelerator(config)
+    found = [tiling for tiling in tilings(source.problem, config, array, activity)
+             if _readable(source, form, tiling) and slots in (None, slots_of(tiling))]
+    small = {"lane_channels" for tiling in found if channels_of_set(config, tiling) > config.lane_channels}
+    fitting = [tiling for tiling in found if channels_of_set(config, tiling) <= config.lane_channels]
     best: LayerPlan | None = None
-    least, tried = math.inf, 0
-    for tiling in searched:
-        if tiling.cycles >= least or tried == PLANS:
+    for group in ranked(fitting, activity, config, array) if fitting else ():
+        plans: list[tuple[float, LayerPlan]] = []
+        for tiling in group:
+            least = min((cycles for cycles, _ in plans), default=math.inf)
+            if tiling.cycles > (1 + TIE) * least or len(plans) == PLANS:
+                break
+            plan = _fitted(quantized, source, form, config, density, tiling, out_signed, balance)
+            if isinstance(plan, str):
+                small.add(plan)
+            else:
+                plans.append((tiling.cycles + waiting(plan), plan))
+        if plans:
+            least = min(cycles for cycles, _ in plans)
+            _, best = min(((cycles, plan) for cycles, plan in plans if cycles <= (1 + TIE) * least),
+                          key=lambda one: (_room(one[1]), one[0]))
             break
-        if not _readable(source, form, tiling) or slots not in (None, slots_of(tiling)):
-            continue
-        plan = _fitted(quantized, source, form, config, density, tiling, out_signed, balance)
-        if isinstance(plan, str):
-            small.add(plan)
-            continue
-        tried += 1
-        cycles = tiling.cycles + waiting(plan)
-        if cycles < least:
-            best, least = plan, cycles
     if best is None:
         why = f"; too small: {', '.join(sorted(small))}" if small else ""
         raise layer.error(f"does not fit the memories of configuration {config.name!r}{why}")
@@ -151,8 +168,6 @@ def _fitted(
     tiling: Tiling, out_signed: bool, balance: Balance,
 ) -> LayerPlan | str:
     """The plan with a tiling, or the memories that are too small for it."""
-    if channels_of_set(config, tiling) > config.lane_channels:
-        return "lane_channels"
     streams = streams_of(config, tiling)
     bands = cut_into_bands(config, source, form, tiling.geometry, streams)
     if bands is None:

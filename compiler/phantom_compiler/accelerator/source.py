@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from phantom_golden import transposed_padding
 
+from phantom_compiler.activity import Activity
 from phantom_compiler.convolution import Conv1d, Conv2d
 from phantom_compiler.fully_connected import FullyConnected
 from phantom_compiler.layer import Layer
 from phantom_compiler.problem import Problem
 from phantom_compiler.transposed import TransposedConv2d
 
-__all__ = ["LayerInput", "as_images", "layer_input"]
+__all__ = ["LayerInput", "as_images", "layer_activity", "layer_input"]
 
 
 @dataclass(frozen=True)
@@ -98,3 +99,21 @@ def layer_input(layer: Layer, shape: tuple[int, ...]) -> LayerInput:
     if isinstance(layer, Conv2d):
         return LayerInput(problem, images, (layer.padding[0], layer.padding[1]))
     raise layer.error(f"{type(layer).__name__} is no layer of the accelerator")
+
+
+def layer_activity(
+    layer: Layer, problem: Problem, density: float | NDArray[np.float64], seen: NDArray[np.bool_] | None
+) -> Activity:
+    """What is known of the nonzeros that a layer reads.
+
+    Parameters
+    ----------
+    layer : Layer
+    problem : Problem
+        As :func:`layer_input` makes it.
+    density : float, or float array of shape (channels,)
+    seen : bool array, optional
+        Nonzeros in a calibration, as the reference operator takes the activations.
+    """
+    return Activity(problem, float(np.mean(density)),
+                    None if seen is None else layer.problem(seen.astype(np.int8)).moving != 0)

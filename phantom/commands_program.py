@@ -87,15 +87,19 @@ def run(
     threads: Annotated[int | None, typer.Option(min=1, help="Of the simulation of a large mesh.")] = None,
 ) -> None:
     """Run a program on the golden model or on the Verilated accelerator, layer by layer."""
+    from phantom_sim.recorded import write_tensors
+
     from phantom import program_run
 
-    result = program_run.run_file(
+    program_of, result = program_run.run_file(
         program, given, backend=backend, latency=latency, bandwidth=bandwidth, layers=layers, compare=compare,
-        record=record, wave=wave, wave_window=wave_window, threads=threads,
-        outputs=[path for path in (json, csv) if path is not None])
+        record=record is not None, wave=wave, wave_window=wave_window, threads=threads,
+        outputs=[path for path in (json, csv, record) if path is not None])
     for path, text in ((json, result.to_json), (csv, result.to_csv)):
         if path is not None:
             program_run.write_text(path, text())
+    if record is not None:
+        write_tensors(record, program_of, result.tensors)
     screen = console()
     memory = result.memory and (f", memory of {result.memory['latency']} cycles latency, "
                                 f"{result.memory['bytes_per_cycle']:g} bytes a cycle each way")

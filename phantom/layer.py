@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,7 +82,7 @@ def read_layer(path: str | Path) -> tuple[NDArray[Any], NDArray[Any]]:
             return file["weights"], file["activations"]
     except OSError as error:
         raise LayerFileError(f"cannot read {str(path)!r}: {error.strerror or error}") from None
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         if isinstance(error, LayerFileError):
             raise
         raise LayerFileError(f"{path}: not an .npz file of integer arrays") from None

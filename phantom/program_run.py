@@ -12,7 +12,7 @@ from phantom_compiler.accelerator.program import Program
 from phantom_compiler.accelerator.program_file import read_program
 from phantom_compiler.accelerator.whole_file import check_writable, whole_file
 from phantom_sim.network_run import RunSettings, run_golden, run_rtl
-from phantom_sim.recorded import read_tensors, write_tensors
+from phantom_sim.recorded import read_tensors
 from phantom_sim.run_result import RunResult
 from phantom_sim.waveform import check_waveform
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -57,8 +57,8 @@ def window(text: str) -> tuple[int, int]:
 
 def run_file(
     path: Path, given: Path, *, backend: str, latency: int, bandwidth: float, layers: str | None, compare: bool,
-    record: Path | None, wave: Path | None, wave_window: str, threads: int | None, outputs: Sequence[Path],
-) -> RunResult:
+    record: bool, wave: Path | None, wave_window: str, threads: int | None, outputs: Sequence[Path],
+) -> tuple[Program, RunResult]:
     """Run a program from a file on an input from a file; ``outputs`` are files that will be written behind the run.
 
     Raises
@@ -77,9 +77,9 @@ def run_file(
         if backend == "golden":
             raise UsageError("--wave is for --backend rtl")
         check_waveform(wave, program.config)
-    settings = RunSettings(latency, bandwidth, wanted, record is not None, compare, wave=wave,
+    settings = RunSettings(latency, bandwidth, wanted, record, compare, wave=wave,
                            window=window(wave_window))
-    for output in (*outputs, *([record] if record else [])):
+    for output in outputs:
         _translated(check_writable, output)
     screen = console()
     for line in host_lines(program):
@@ -87,11 +87,9 @@ def run_file(
     first, last = wanted or (0, len(program.layers) - 1)
     place = "golden model" if backend == "golden" else "accelerator"
     with shown(f"{program.name} on the {place}", layer_costs(program)[first:last + 1]) as report:
-        result = (run_golden(program, known, report, wanted) if backend == "golden"
+        result = (run_golden(program, known, report, wanted, settings.record) if backend == "golden"
                   else run_rtl(program, known, settings, threads=threads, progress=report))
-    if record is not None:
-        write_tensors(record, program, result.tensors)
-    return result
+    return program, result
 
 
 def _translated(action: Callable[[Path], None], path: Path) -> None:
@@ -111,11 +109,23 @@ def write_text(path: Path, text: str) -> None:
 
 
 def layer_costs(program: Program) -> list[float]:
-    """What each layer takes, in cycles, if nothing waits: the threads or the bus, whichever takes longer."""
-    config = program.config
-    threads, word = config.cores * config.core_threads, config.bus_width / 8
-    return [max(facts.expected_macs / threads, facts.read_bytes / word, facts.written_bytes / word, 1.0)
-            for facts in program.layers]
+    """Cycles that each layer is expected to take."""
+    return [max(facts.expected_cycles, 1.0) for facts in program.layers]
+
+
+class _Share:
+    """Which share of a run is done: layers by their costs, and of the layer at hand what its cycles say."""
+
+    MOST = 0.95  # of a layer that is not done
+
+    def __init__(self, costs: Sequence[float]):
+        self.costs, self.done, self.begun = costs, 0, 0
+
+    def __call__(self, done: int, cycles: int) -> float:
+        if done != self.done:
+            self.done, self.begun = done, cycles
+        part = min(cycles - self.begun, self.MOST * self.costs[done]) if done < len(self.costs) else 0.0
+        return (sum(self.costs[:done]) + part) / sum(self.costs)
 
 
 @contextmanager
@@ -128,13 +138,13 @@ def shown(what: str, costs: Sequence[float]) -> Iterator[Callable[[int, int, int
     costs : sequence of float
         Of each layer, see :func:`layer_costs`.
     """
-    terminal = console(stderr=True)
+    terminal, share = console(stderr=True), _Share(costs)
     if terminal.is_terminal:
         with Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"),
                       TimeElapsedColumn(), TimeRemainingColumn(), console=terminal, transient=True) as bar:
-            task = bar.add_task(what, total=sum(costs), text="")
+            task = bar.add_task(what, total=1.0, text="")
             yield lambda done, total, cycles: bar.update(
-                task, completed=sum(costs[:done]), text=_progress_text(done, total, cycles))
+                task, completed=share(done, cycles), text=_progress_text(done, total, cycles))
         return
     screen, start = console(), time.monotonic()
     last = start
@@ -142,9 +152,10 @@ def shown(what: str, costs: Sequence[float]) -> Iterator[Callable[[int, int, int
 
     def report(done: int, total: int, cycles: int) -> None:
         nonlocal last
+        now = share(done, cycles)
         if time.monotonic() - last >= QUIET_SECONDS:
             last = time.monotonic()
-            screen.print(_progress_text(done, total, cycles) + _left(last - start, sum(costs[:done]) / sum(costs)))
+            screen.print(_progress_text(done, total, cycles) + _left(last - start, now))
     yield report
 
 

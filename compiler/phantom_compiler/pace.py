@@ -8,20 +8,20 @@ nonzeros of its row say, on average over the positions.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numba
 import numpy as np
 from numpy.typing import NDArray
 from phantom_hw.config import PhantomConfig
 
 from phantom_compiler.activity import Activity
+from phantom_compiler.arrangement import Arrangement
 from phantom_compiler.balance import Balance, deal_rows
+from phantom_compiler.geometry import RowGeometry
 from phantom_compiler.schedule import deal, wide_core
-from phantom_compiler.selector import busy_cycles, sample_items
+from phantom_compiler.selector import busy_cycles
 from phantom_compiler.tiling import Array, Tiling, row_beats
 
-__all__ = ["paced_cycles"]
+__all__ = ["Pace"]
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -33,58 +33,63 @@ PLACES = 4  # at which the rows are looked at
 TILES = 2  # one after another
 
 
-def paced_cycles(activity: Activity, tiling: Tiling, config: PhantomConfig, array: Array) -> float:
-    """Cycles in which the mesh works on a layer, if its operands lie in the buffers.
+class Pace:
+    """What the tilings of a layer take on the mesh.
 
     Parameters
     ----------
     activity : Activity
         With the problem of the layer, which has one group.
-    tiling : Tiling
-        Of the whole mesh.
     config : PhantomConfig
     array : Array
         The mesh, alone or between its memories.
     """
-    problem, geometry, wide = activity.problem, tiling.geometry, wide_core(config)
-    masks = geometry.arrange(problem.stationary != 0, config.threads)
-    filled = np.asarray(masks.any(axis=2))
-    width = tiling.sharing.width(wide.pe_cols, config.pe_cols)
-    sets = deal(masks.sum(axis=(1, 2)), 1, tiling.sharing, tiling.depth, wide, Balance.BOTH)
-    rows = np.flatnonzero(filled.any(axis=0))
-    few = np.sort(np.random.default_rng(3).permutation(rows)[:ROWS])
-    times = _times(activity, tiling, config, masks, filled, few) if len(few) else np.zeros((PLACES, 0))
-    beats, drain, total = row_beats(geometry, config, array), tiling.outputs * wide.pe_cols / config.drain_lanes, 0.0
-    taken = [sets[i * len(sets) // min(SETS, len(sets))] for i in range(min(SETS, len(sets)))]
-    for filters in taken:
-        items = np.stack([filled[column[column >= 0]][:, few].sum(axis=0) for column in filters[:width]], axis=1)
-        tile = _tile(items, times, beats, config, wide.pe_cols // width) * len(rows) / max(1, len(few))
-        total += max(tile, drain) * len(sets) / len(taken)
-    images, (height, columns) = problem.moving.shape[0], problem.out_size
-    blocks = -(-images * -(-height // geometry.height) * -(-columns // geometry.width) // config.mesh_rows)
-    return total * -(-blocks // (wide.pe_cols // width)) + drain
 
+    def __init__(self, activity: Activity, config: PhantomConfig, array: Array):
+        self.activity, self.config, self.array = activity, config, array
+        self._arrangements: dict[tuple[int, int], Arrangement] = {}
 
-def _times(
-    activity: Activity, tiling: Tiling, config: PhantomConfig, masks: NDArray[Any], filled: NDArray[Any], rows: IntArray
-) -> FloatArray:
-    """Cycles that a PE takes for an item of each row, ``[places, rows]``: by the products that it has on average."""
-    geometry, threads = tiling.geometry, config.threads
-    least = 0.0 if config.skip_empty else -(-geometry.positions // config.group) / config.refill_groups
-    # what is lost because products do not fill the window is the same share for all items
-    chosen = sample_items(masks[filled], ITEMS)
-    sample = masks[filled][chosen]
-    hits, met = activity.hits(geometry, np.nonzero(filled)[1][chosen], threads)
-    counts = (hits & sample[:, None]).sum(axis=2)
-    loss = busy_cycles(counts, config) / max(1e-9, float(np.maximum(counts.sum(axis=1) / threads, least).sum()))
-    # products of an item by its row, which are as many on average as those of all items
-    items = filled.sum(axis=0)
-    taps = masks.sum(axis=0)[rows] / items[rows, None]
-    seen, _ = activity.hits(geometry, np.tile(rows, PLACES), threads)
-    products = (seen.sum(axis=1) * np.tile(taps, (PLACES, 1))).sum(axis=1).reshape(PLACES, len(rows))
-    mean = float((products * items[rows]).sum()) / (PLACES * items[rows].sum())
-    products *= float(masks.sum()) / items.sum() * met / max(1e-9, mean)
-    return np.asarray(np.maximum(products / threads, least) * loss)
+    def _items(self, geometry: RowGeometry) -> Arrangement:
+        key = geometry.taps, geometry.parts
+        if key not in self._arrangements:
+            self._arrangements[key] = Arrangement.of(self.activity.problem, geometry, self.config.threads)
+        return self._arrangements[key]
+
+    def cycles(self, tiling: Tiling) -> float:
+        """Cycles in which the mesh works on the layer, if its operands lie in the buffers."""
+        problem, geometry, config = self.activity.problem, tiling.geometry, self.config
+        wide, items = wide_core(config), self._items(geometry)
+        width = tiling.sharing.width(wide.pe_cols, config.pe_cols)
+        sets = deal(items.work, 1, tiling.sharing, tiling.depth, wide, Balance.BOTH)
+        rows = np.flatnonzero(items.items)
+        few = np.sort(np.random.default_rng(3).permutation(rows)[:ROWS])
+        times = self._times(geometry, items, few) if len(few) else np.zeros((PLACES, 0))
+        beats, drain = row_beats(geometry, config, self.array), tiling.outputs * wide.pe_cols / config.drain_lanes
+        total, taken = 0.0, [sets[i * len(sets) // min(SETS, len(sets))] for i in range(min(SETS, len(sets)))]
+        for filters in taken:
+            dealt = [items.filled[np.ix_(column[column >= 0], few)].sum(axis=0) for column in filters[:width]]
+            tile = _tile(np.stack(dealt, axis=1), times, beats, config, wide.pe_cols // width)
+            total += max(tile * len(rows) / max(1, len(few)), drain) * len(sets) / len(taken)
+        images, (height, columns) = problem.moving.shape[0], problem.out_size
+        blocks = -(-images * -(-height // geometry.height) * -(-columns // geometry.width) // config.mesh_rows)
+        return total * -(-blocks // (wide.pe_cols // width)) + drain
+
+    def _times(self, geometry: RowGeometry, items: Arrangement, rows: IntArray) -> FloatArray:
+        """Cycles of a PE for an item of each row, ``[places, rows]``: by the products that it has on average."""
+        config, threads = self.config, self.config.threads
+        least = 0.0 if config.skip_empty else -(-geometry.positions // config.group) / config.refill_groups
+        # what is lost because products do not fill the window is the same share for all items
+        sample, of_sample = items.sample(ITEMS)
+        hits, met = self.activity.hits(geometry, of_sample, threads)
+        counts = (hits & sample[:, None]).sum(axis=2)
+        loss = busy_cycles(counts, config) / max(1e-9, float(np.maximum(counts.sum(axis=1) / threads, least).sum()))
+        # products of an item by its row, which are as many on average as those of all items
+        seen, _ = self.activity.hits(geometry, np.tile(rows, PLACES), threads)
+        products = (seen.sum(axis=1) * np.tile(items.taps[rows], (PLACES, 1))).sum(axis=1).reshape(PLACES, len(rows))
+        of_rows = items.items[rows]
+        mean = float((products * of_rows).sum()) / (PLACES * of_rows.sum())
+        products *= float(items.work.sum()) / items.items.sum() * met / max(1e-9, mean)
+        return np.asarray(np.maximum(products / threads, least) * loss)
 
 
 def _tile(items: IntArray, times: FloatArray, beats: int, config: PhantomConfig, streams: int) -> float:

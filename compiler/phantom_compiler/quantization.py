@@ -37,6 +37,8 @@ __all__ = ["CalibratedLayer", "LayerValues", "NodeValues", "quantize_network", "
 
 IntArray = NDArray[Any]
 
+SEEN = 8
+"""Images of a calibration whose nonzeros the search for tilings looks at."""
 HEADROOM = 1.5
 """What the range of an output of the network is wider than the calibration's values, where no clipping bounds it.
 
@@ -212,7 +214,7 @@ class _Quantizer:
                                np.asarray(layer.bias, np.float32))
         results = done.requantize(accumulators)
         seen = given.data != 0
-        node = Node(done, reads, signed, seen.mean(axis=(0, 2, 3)), seen)
+        node = Node(done, reads, signed, seen.mean(axis=(0, 2, 3)), seen[:SEEN])
         return NodeValues(node, results, scale, LayerValues(done, given.data, results, accumulators))
 
     def _average(self, reads: tuple[int, ...], layer: AveragePool, given: _Value) -> NodeValues:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from phantom_hw.config import PhantomConfig
 
 from phantom_compiler.activity import Activity
-from phantom_compiler.pace import paced_cycles
+from phantom_compiler.pace import Pace
 from phantom_compiler.problem import Problem
 from phantom_compiler.tiling import Array, Tiling, tilings, with_mesh_cycles
 
@@ -35,8 +35,8 @@ def ranked(
     if array.skips_zeros or activity.problem.groups > 1:
         return ordered, []
     near = [tiling for tiling in ordered[:MOST] if tiling.cycles <= NEAR * ordered[0].cycles]
-    paced = [with_mesh_cycles(tiling, paced_cycles(activity, tiling, config, array), activity.problem, config, array)
-             for tiling in near]
+    pace = Pace(activity, config, array)
+    paced = [with_mesh_cycles(tiling, pace.cycles(tiling), activity.problem, config, array) for tiling in near]
     return sorted(paced, key=lambda tiling: tiling.cycles), ordered[len(near):]
 
 

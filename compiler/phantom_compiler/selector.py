@@ -12,7 +12,6 @@ from phantom_hw.config import PhantomConfig
 __all__ = ["busy_cycles", "item_cycles", "sample_items"]
 
 
-
 @numba.njit(cache=True)
 def _run(
     counts: NDArray[Any], item_groups: int, window: int, refill: int, capacity: int, in_order: bool, skip_empty: bool
@@ -52,12 +51,12 @@ def _run(
     return cycles
 
 
-def sample_items(masks: NDArray[np.bool_], count: int) -> NDArray[np.int64]:
-    """Choose ``count`` of the items ``[items, T]``, as many of each number of nonzeros as there are in all."""
-    if not len(masks):
+def sample_items(weights: NDArray[Any], count: int) -> NDArray[np.int64]:
+    """Choose ``count`` of the items with these numbers of nonzeros, as many of each number as there are in all."""
+    if not len(weights):
         return np.zeros(0, np.int64)
-    by_weight = np.argsort(masks.sum(axis=1, dtype=np.uint8), kind="stable")
-    chosen = by_weight[(np.arange(count) * 2 + 1) * len(masks) // (2 * count)]
+    by_weight = np.argsort(weights, kind="stable")
+    chosen = by_weight[(np.arange(count) * 2 + 1) * len(weights) // (2 * count)]
     return np.random.default_rng(0).permutation(chosen)
 
 
@@ -97,5 +96,6 @@ def item_cycles(
     sent = hits.any(axis=(1, 2)) if skips_zeros else np.ones(len(hits), bool)
     counts = (hits & sample[:, None])[sent].sum(axis=2)
     cycles, products = busy_cycles(counts, config), int(counts.sum())
-    expected = float(sample.sum()) * met
-    return cycles / len(sample) * (expected / products if products else 1.0), float(sent.mean())
+    passing = busy_cycles(0 * counts, config)  # what even zeros take
+    ratio = float(sample.sum()) * met / products if products else 1.0
+    return (passing + (cycles - passing) * ratio) / len(sample), float(sent.mean())

@@ -11,10 +11,11 @@ import numpy as np
 from phantom_hw.config import PhantomConfig
 
 from phantom_compiler.activity import Activity
+from phantom_compiler.arrangement import Arrangement
 from phantom_compiler.balance import deal_filters
 from phantom_compiler.geometry import RowGeometry
 from phantom_compiler.problem import Problem
-from phantom_compiler.selector import item_cycles, sample_items
+from phantom_compiler.selector import item_cycles
 
 __all__ = ["Array", "Sharing", "Tiling", "row_beats", "tilings", "with_mesh_cycles"]
 
@@ -289,18 +290,15 @@ def tilings(
     ``activity`` tells the nonzeros of the moving operand, by default their share in the problem's.
     """
     array = array or Array.core(config)
-    nonzero, loads = problem.stationary != 0, _Loads(problem)
-    activity = activity or Activity.of_moving(problem)
+    loads, activity = _Loads(problem), activity or Activity.of_moving(problem)
     for taps, parts in _arrangements(problem, config.threads):
-        masks = None
+        items: Arrangement | None = None
         for geometry in _stretches(problem, taps, parts, config, array):
-            if masks is None:
-                masks = geometry.arrange(nonzero, config.threads)
-                filled = np.asarray(np.any(masks, axis=2))
-                items, chosen = float(filled.sum()) / len(filled), sample_items(masks[filled], SAMPLE)
-                sample, rows = masks[filled][chosen], np.nonzero(filled)[1][chosen]
+            if items is None:
+                items = Arrangement.of(problem, geometry, config.threads)
+                sample, rows = items.sample(SAMPLE)
             hits, met = activity.hits(geometry, rows, config.threads)
-            statistics = _Statistics(masks.shape[1], items, *item_cycles(
+            statistics = _Statistics(len(items.items), float(items.items.sum()) / len(items.work), *item_cycles(
                 sample, hits, met, config, skips_zeros=array.skips_zeros))
             for sharing, members, together in _sharings(problem, array):
                 lanes = array.columns if sharing is Sharing.NOTHING else sharing.width(array.columns, array.of_core)

@@ -137,7 +137,8 @@ class _Reference:
 
 
 def run_golden(
-    program: Program, given: Given, progress: Progress | None = None, layers: tuple[int, int] | None = None
+    program: Program, given: Given, progress: Progress | None = None, layers: tuple[int, int] | None = None,
+    record: bool = False,
 ) -> RunResult:
     """Run a program's layers on the golden model.
 
@@ -148,6 +149,8 @@ def run_golden(
     progress : callable, optional
     layers : (first, last), optional
         Run these only, both included.
+    record : bool
+        Keep the outputs of all layers that run, see ``RunResult.tensors``.
 
     Raises
     ------
@@ -171,7 +174,7 @@ def run_golden(
     there = {last, *program.outputs} if whole else {last}
     return _finished(program, "golden", found, added(found, program.name),
                      {number: reference.tensors[number] for number in sorted(there)},
-                     tensors=_recorded(reference, reference.tensors))
+                     tensors=_recorded(reference, reference.tensors) if record else {})
 
 
 def _recorded(reference: _Reference, outputs: Mapping[int, NDArray[Any]]) -> dict[int, NDArray[Any]]:

@@ -6,6 +6,7 @@ An ``.npz`` file with an array for each recorded tensor: ``input``, and ``N.NAME
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -43,14 +44,14 @@ def write_tensors(path: str | Path, program: Program, tensors: Mapping[int, NDAr
     RecordError
         If it cannot be written.
     """
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for name, number in _names(program).items():
         if number in tensors:
             kind = "i" if _form(program, number).signed else "u"
             arrays[name] = tensors[number].astype(f"{kind}{1 if program.config.act_width <= 8 else 2}")
     try:
         with whole_file(path) as file:
-            np.savez_compressed(file, allow_pickle=False, **arrays)
+            np.savez_compressed(file, **arrays)
     except OSError as error:
         raise RecordError(f"cannot write {str(path)!r}: {error.strerror or error}") from None
 
@@ -72,7 +73,7 @@ def read_tensors(path: str | Path, program: Program) -> dict[int, NDArray[np.int
                 found[names[name]] = _checked(f"{path}: {name!r}", file[name], _form(program, names[name]))
     except OSError as error:
         raise RecordError(f"cannot read {str(path)!r}: {error.strerror or error}") from None
-    except (ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
+    except (ValueError, TypeError, EOFError, RuntimeError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
         if isinstance(error, RecordError):
             raise
         raise RecordError(f"{path}: not a file of recorded tensors") from None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -43,6 +43,8 @@ def check_waveform(path: Path, config: PhantomConfig) -> None:
             raise WaveformError("a waveform as FST needs the package pylibfst, which is missing (pip install "
                                 "pylibfst); VCD needs nothing") from None
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise WaveformError(f"cannot write {str(path)!r}: a waveform must be a regular file")
         check_writable(path)
     except OSError as error:
         raise WaveformError(f"cannot write {str(path)!r}: {error.strerror}") from None
@@ -70,20 +72,36 @@ def waveform(simulator: AcceleratorSimulator, path: Path | None, window: tuple[i
         yield
         return
     check_waveform(path, simulator.config)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.resolve().parent) as scratch:
-        vcd = Path(scratch) / "wave.vcd"
+    path = path.resolve()
+    try:
+        scratch = tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:
+        raise WaveformError(f"cannot write {str(path)!r}: {error.strerror}") from None
+    with scratch as folder:
+        vcd = Path(folder) / "wave.vcd"
         simulator.record(vcd, *window)
         try:
             yield
-        finally:
+        except BaseException:  # what went wrong is what one wants to see
             simulator.record_end()
-            if path.suffix == FST_SUFFIX:
-                made = vcd.with_suffix(FST_SUFFIX)
-                with vcd.open("rb") as file:
-                    fst_from_vcd(file, made)
-                made.replace(path)
-            else:
-                vcd.replace(path)
+            with suppress(WaveformError):
+                _put(vcd, path)
+            raise
+        simulator.record_end()
+        _put(vcd, path)
+
+
+def _put(vcd: Path, path: Path) -> None:
+    """Put a VCD, or the FST file that is made of it, into its place."""
+    try:
+        made = vcd
+        if path.suffix == FST_SUFFIX:
+            made = vcd.with_suffix(FST_SUFFIX)
+            with vcd.open("rb") as file:
+                fst_from_vcd(file, made)
+        made.replace(path)
+    except OSError as error:
+        raise WaveformError(f"cannot write {str(path)!r}: {error.strerror}") from None
 
 
 def fst_from_vcd(vcd: IO[bytes], path: Path) -> None:

@@ -265,11 +265,16 @@ def test_memory_that_is_too_small(capsys, files):
     (["-i", "{image}", "-b", "rtl", "--wave", "no/x.vcd"], "cannot write 'no/x.vcd': No such file or directory"),
     (["-i", "{names}.npz"], "cannot read '{names}.npz': No such file or directory"),
     (["-i", "{fake}"], "{fake}: not a file of recorded tensors"),
+    (["-i", "{array}"], "{array}: not a file of recorded tensors"),
+    (["-i", "{image}", "-b", "rtl", "--wave", "/dev/null"], "cannot write '/dev/null': a waveform must be a regular "
+     "file"),
 ])
 def test_wrong_run(capsys, files, program, arguments, message):
     names = {"image": files / "photo.png", "model": files / "small.onnx", "names": files / "names",
-             "fake": files / "fake.npz"}
+             "fake": files / "fake.npz", "array": files / "array.npz"}
     names["fake"].write_text("no archive")
+    with names["array"].open("wb") as file:
+        np.save(file, np.zeros(3))
     said = wrong(capsys, "run", program, *(one.format(**names) for one in arguments))
     assert said == message.format(**names)
 

@@ -70,7 +70,7 @@ def test_seen_rows_are_rows_of_the_calibration(name, groups):
         assert of_row <= known and len(of_row) > min(3, len(known) - 1)
     # how many a tap meets, over all taps that there are
     filled = geometry.arrange(problem.stationary, THREADS)[0] != 0  # [rows, T]
-    counted = np.mean([np.mean([one.sum(axis=1).mean(axis=0)[taps] for one in [legal]])
+    counted = np.mean([legal.sum(axis=1).mean(axis=0)[taps].mean()
                        for legal, taps in zip(everything, filled, strict=True)])
     assert met == pytest.approx(counted, rel=0.12)
 

@@ -16,7 +16,7 @@ ITEMS = 400
 
 def estimate(masks, hits, config=CONFIG, skips_zeros=True):
     """Of items that all meet the same, ``[positions, T]``."""
-    sample = masks[sample_items(masks, ITEMS)]
+    sample = masks[sample_items(masks.sum(axis=1), ITEMS)]
     return item_cycles(sample, np.broadcast_to(hits, (ITEMS, *hits.shape)), float(hits.sum()) / hits.shape[1], config,
                        skips_zeros=skips_zeros)
 

@@ -184,6 +184,12 @@ def test_a_file_is_told_the_time_that_is_left(capsys, monkeypatch):
     assert capsys.readouterr().out == "small\n1 of 2 layers, 500 cycles, about 1 min 30 s left\n"
 
 
+def test_a_layer_that_is_not_done_counts_by_its_cycles():
+    share = program_run._Share([100.0, 300.0])
+    assert [share(0, 0), share(0, 50), share(0, 99), share(1, 120)] == [0.0, 0.125, 0.2375, 0.25]
+    assert share(1, 270) == 0.625 and share(1, 9999) == (100 + 0.95 * 300) / 400 and share(2, 10000) == 1.0
+
+
 def test_help(capsys):
     status, out, _ = run(capsys, "--help")
     assert status == 0 and "--photo" in out and "golden model" in out

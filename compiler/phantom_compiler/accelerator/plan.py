@@ -25,7 +25,7 @@ __all__ = ["LayerPlan", "channels_of_set", "plan_layer", "slots_of"]
 TIE = 0.03
 """Estimates that differ by less are taken for equal: the output that takes least of the memory on the chip wins."""
 PLANS = 8
-"""Tilings whose sets are made, the best ones of the search, until none can be better than what was found."""
+"""Tilings whose sets are made, the best ones of the search, until none can be as good as what was found."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,8 +95,9 @@ def _readable(source: LayerInput, form: TensorFormat, tiling: Tiling) -> bool:
 
 
 def _room(plan: LayerPlan) -> int:
-    """Bytes that the output takes in the memory on the chip, if there is one."""
-    return replace(plan.output, compact=True).bytes if plan.config.on_chip_words else 0
+    """Bytes that the output takes in the memory on the chip; 0 if it does not fit."""
+    size = replace(plan.output, compact=True).bytes
+    return size if size <= plan.config.on_chip_bytes else 0
 
 
 def plan_layer(
@@ -121,7 +122,7 @@ def plan_layer(
     slots : (width, height), optional
         That the output's slots must have.
     balance : Balance
-        Levels of load balancing that are on.
+        Levels of load balancing that are on; tilings are compared as if all were.
     seen : bool array, optional
         Nonzeros of the activations in a calibration; by default they are drawn by their density.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -167,7 +167,8 @@ def compile_program(
     outputs = tuple(int(number) for number in getattr(network, "outputs", ())) or (len(nodes) - 1,)
     job = network_job(nodes, network.shape, network.signed, config, base, reuse=reuse, outputs=outputs,
                       memory_bytes=memory_bytes, balance=balance, progress=progress)
+    kept = tuple(replace(node, seen=None) for node in nodes)
     return Program(
-        network.name, nodes, job, tuple(layer_facts(nodes, job)), outputs, float(network.input_scale),
+        network.name, kept, job, tuple(layer_facts(nodes, job)), outputs, float(network.input_scale),
         tuple(float(scale) for scale in network.output_scales), network.before, network.after,
         tuple(network.labels or ()), pixels or Pixels())

@@ -115,5 +115,7 @@ def layer_activity(
     seen : bool array, optional
         Nonzeros in a calibration, as the reference operator takes the activations.
     """
-    return Activity(problem, float(np.mean(density)),
-                    None if seen is None else layer.problem(seen.astype(np.int8)).moving != 0)
+    if seen is not None:
+        fully = isinstance(layer, FullyConnected)
+        seen = as_images(layer, seen) if fully else layer.problem(seen.astype(np.int8)).moving != 0
+    return Activity(problem, float(np.mean(density)), seen)

@@ -48,12 +48,13 @@ COLUMNS = ("layer", "tiling", "cycles", "utilization", "no row", "no item", "dra
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A layer, its input and its output, and the densities that the compiler knows of."""
+    """A layer, its input and its output, and the densities and nonzeros that the compiler knows of."""
 
     quantized: QuantizedLayer
     activations: NDArray[np.integer]
     results: NDArray[np.integer]
     density: NDArray[np.float64] | float
+    seen: NDArray[np.bool_] | None = None
 
     @property
     def name(self) -> str:
@@ -67,8 +68,8 @@ def of_vgg16(photos: tuple[str, str], wanted: list[str], config: PhantomConfig) 
     steps = [vgg16_layers(network, load_photo(name), config) for name in photos]
     for number, (values, known) in enumerate(zip(*steps, strict=False)):
         if values.quantized.layer.name in wanted:
-            density = (known.activations != 0).mean(axis=(0, 2, 3))
-            yield Case(values.quantized, values.activations, values.results, density)
+            seen = known.activations != 0
+            yield Case(values.quantized, values.activations, values.results, seen.mean(axis=(0, 2, 3)), seen)
         if number >= max(map(NAMES.index, wanted)):
             return
 
@@ -99,7 +100,7 @@ def of_efficientnet(photos: tuple[str, str], config: PhantomConfig) -> Iterator[
         layer = node.operation.layer if isinstance(node.operation, QuantizedLayer) else None
         if layer is not None and getattr(layer, "groups", 1) > 1:
             before = activations if node.inputs[0] < 0 else values[node.inputs[0]]
-            yield Case(node.operation, before, results, node.density)
+            yield Case(node.operation, before, results, node.density, node.seen)
 
 
 def compulsory(*tensors: NDArray[np.integer]) -> int:
@@ -127,7 +128,8 @@ def row_of(
 def alone(simulator: AcceleratorSimulator, cases: Iterable[Case], **memory: float) -> Iterator[tuple[list[str], float]]:
     """Each layer as a job."""
     for case in cases:
-        job = layer_job(case.quantized, case.activations, simulator.config, density=case.density)
+        job = layer_job(case.quantized, case.activations, simulator.config, density=case.density,
+                        seen=case.seen)
         start = time.perf_counter()
         comparison = compare_job(simulator, job, case.activations, case.results, **memory)
         verdict = "; ".join(comparison.differences) or "exact"
@@ -137,7 +139,7 @@ def alone(simulator: AcceleratorSimulator, cases: Iterable[Case], **memory: floa
 
 def together(simulator: AcceleratorSimulator, cases: list[Case], **memory: float) -> Iterator[tuple[list[str], float]]:
     """Layers that follow each other as one job."""
-    nodes = [Node(case.quantized, (number - 1,), False, case.density) for number, case in enumerate(cases)]
+    nodes = [Node(case.quantized, (number - 1,), False, case.density, case.seen) for number, case in enumerate(cases)]
     job = network_job(nodes, cases[0].activations.shape, False, simulator.config)
     start = time.perf_counter()
     comparison = compare_job(simulator, job, cases[0].activations, cases[-1].results, marks=job.starts, **memory)

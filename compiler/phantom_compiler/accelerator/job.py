@@ -86,6 +86,7 @@ class Job:
 def layer_job(
     layer: QuantizedLayer, activations: NDArray[Any], config: PhantomConfig, *, base: int | None = None,
     form: TensorFormat | None = None, density: float | NDArray[np.float64] | None = None,
+    seen: NDArray[np.bool_] | None = None,
 ) -> Job:
     """A job of one layer.
 
@@ -101,6 +102,8 @@ def layer_job(
         Of the input; by default the natural one.
     density : float or float array, optional
         See `lower_layer`; by default that of the activations.
+    seen : bool array, optional
+        See `lower_layer`.
 
     Raises
     ------
@@ -115,7 +118,7 @@ def layer_job(
     if density is None:
         density = float(np.count_nonzero(activations)) / activations.size
     lowered = lower_layer(layer, form, activations.shape, config, image, stream, out_signed=layer.lo < 0,
-                         density=density)
+                         density=density, seen=seen)
     commands = stream.to_bytes()
     address = image.add(commands)
     return Job(config, image, address, len(stream.instructions) + 1, form, [lowered.output], [lowered.tiling])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from phantom_hw.config import PhantomConfig
 
 from phantom_compiler.accelerator.commands import CommandStream
@@ -36,6 +38,7 @@ class Lowered:
 def lower_layer(
     quantized: QuantizedLayer, form: TensorFormat, shape: tuple[int, ...], config: PhantomConfig,
     image: MemoryImage, stream: CommandStream, *, out_signed: bool, density: Density = 0.5,
+    seen: NDArray[np.bool_] | None = None,
 ) -> Lowered:
     """Add a layer to a job.
 
@@ -56,13 +59,15 @@ def lower_layer(
     density : float, or float array of shape (channels,)
         Share of nonzero activations expected, of all or of each channel (from a calibration); rows are dealt to PE rows
         by those of the channels.
+    seen : bool array, optional
+        Nonzeros of the activations in a calibration, of the same shape but for the number of images.
 
     Raises
     ------
     LayerError
         If the layer cannot be computed exactly or does not fit the configuration.
     """
-    plan = plan_layer(quantized, form, shape, config, density, out_signed)
+    plan = plan_layer(quantized, form, shape, config, density, out_signed, seen=seen)
     output = plan.output.at(image.reserve(plan.output.bytes))
     LayerEmitter(plan, output, image, stream).run()
     return Lowered(output, str(plan))

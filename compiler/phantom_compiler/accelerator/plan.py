@@ -95,9 +95,8 @@ def _readable(source: LayerInput, form: TensorFormat, tiling: Tiling) -> bool:
 
 
 def _room(plan: LayerPlan) -> int:
-    """Bytes that the output takes in the memory on the chip; 0 if it does not fit."""
-    size = replace(plan.output, compact=True).bytes
-    return size if size <= plan.config.on_chip_bytes else 0
+    """Bytes that the output takes in the memory on the chip; all that do not fit are alike."""
+    return min(replace(plan.output, compact=True).bytes, plan.config.on_chip_bytes + 1)
 
 
 def plan_layer(

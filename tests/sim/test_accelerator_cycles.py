@@ -169,7 +169,9 @@ def test_many_random_networks(accelerator, name):
 
 def test_results_decide_the_time():
     """Results of zeros are not written: the same layer with an output of zeros is another one."""
-    case = random_case(CONFIGS["row"], "conv3x3", 1)
+    cases = (random_case(CONFIGS["row"], "conv3x3", seed) for seed in range(1, 60))
+    # a slot of one word of the bus is written whatever it holds
+    case = next(case for case in cases if case.job.outputs[0].slot_words > 1 and case.expected[0].any())
     memory = MemoryModel(0, 20)
     full, none = (accelerator_cycles(case.job, case.activations, [output], memory, max_cycles=MOST)
                   for output in (case.expected[0], np.zeros_like(case.expected[0])))

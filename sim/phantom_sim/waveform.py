@@ -9,6 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any
 
@@ -36,12 +37,9 @@ def check_waveform(path: Path, config: PhantomConfig) -> None:
     """
     if why := no_waveform(config):
         raise WaveformError(why)
-    if path.suffix == FST_SUFFIX:
-        try:
-            import pylibfst  # noqa: F401  (only whether it is there)
-        except ImportError:
-            raise WaveformError("a waveform as FST needs the package pylibfst, which is missing (pip install "
-                                "pylibfst); VCD needs nothing") from None
+    if path.suffix == FST_SUFFIX and find_spec("pylibfst") is None:
+        raise WaveformError("a waveform as FST needs the package pylibfst, which is missing (pip install pylibfst); "
+                            "VCD needs nothing")
     try:
         if path.exists() and not path.is_file() and not path.is_dir():
             raise WaveformError(f"cannot write {str(path)!r}: a waveform must be a regular file")
